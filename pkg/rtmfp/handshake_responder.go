@@ -1,0 +1,194 @@
+package rtmfp
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+// keyingReply is what a responder keeps to answer a repeated IIKeying (RFC 7016 §3.5.1.1.2).
+type keyingReply struct {
+	isid  uint32
+	skic  []byte
+	chunk []byte // the RIKeying payload
+}
+
+// hello answers an initiator hello or leaves it to the application. It keeps no state.
+func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
+	e.counters.Hellos.Add(1)
+	if !e.cfg.Limiter.allow(now, from.Addr()) {
+		e.counters.HellosLimited.Add(1)
+		return
+	}
+	if e.cfg.Identity == nil || len(tag) > maxTag {
+		return
+	}
+	d, err := ParseEPD(epd)
+	if err != nil {
+		e.counters.BadPackets.Add(1)
+		return
+	}
+	h := Hello{EPD: epd, Tag: tag, From: from}
+	switch selected := d.selects(e.cfg.Identity.cert); {
+	case selected && !e.cfg.DecideHello:
+		e.AnswerHello(now, &h)
+	case selected, e.cfg.Rendezvous && d.HasPeer:
+		h.EPD, h.Tag = bytes.Clone(epd), bytes.Clone(tag)
+		e.emit(Event{Kind: EventHello, Hello: &h, Addr: from})
+	default:
+		e.counters.HellosUnselected.Add(1)
+	}
+}
+
+const maxTag = 64 // bytes of an initiator's tag that are echoed
+
+// AnswerHello sends the responder hello with a stateless cookie (RFC 7016 §3.5.1.1.2).
+func (e *Endpoint) AnswerHello(now Time, h *Hello) { e.answerHello(now, h.Tag, h.From) }
+
+func (e *Endpoint) answerHello(now Time, tag []byte, to netip.AddrPort) {
+	var cookie [cookieSize]byte
+	c := rhello{
+		tagEcho:     tag,
+		cookie:      e.cfg.Cookies.make(cookie[:0], now, to),
+		certificate: e.cfg.Identity.Certificate(),
+	}
+	e.sendStartup(now, to, 0, chunkRHello, appendRHello(nil, c))
+}
+
+// RedirectHello tells the initiator to try other addresses (RFC 7016 §3.5.1.4). No address means the
+// one this answer comes from.
+func (e *Endpoint) RedirectHello(now Time, h *Hello, to []Address) {
+	e.sendStartup(now, h.From, 0, chunkRedirect, appendRedirect(nil, redirect{tagEcho: h.Tag, addresses: to}))
+}
+
+// forwardedHello answers an initiator that a forwarder introduces (RFC 7016 §3.5.1.5). Only servers we
+// dialled may do that: from anybody else it would make us send to strangers.
+func (s *Session) forwardedHello(now Time, p []byte) {
+	c, ok := consumeFIHello(p)
+	if !ok || !s.initiator || len(c.tag) > maxTag || !c.reply.IsValid() {
+		return
+	}
+	d, err := ParseEPD(c.epd)
+	if err == nil && d.selects(s.near.cert) && s.e.cfg.Identity == s.near {
+		s.e.answerHello(now, c.tag, c.reply.AddrPort)
+	}
+}
+
+// handleIIKeying checks an IIKeying, cheap things first, and starts the key agreement.
+func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from netip.AddrPort) {
+	if e.cfg.Identity == nil {
+		return
+	}
+	switch e.cfg.Cookies.check(c.cookie, now, from) {
+	case cookieValid:
+	case cookieElsewhere:
+		e.changeCookie(now, c, from)
+		return
+	default:
+		e.counters.BadCookies.Add(1)
+		return
+	}
+	if owner, ok := e.cfg.Directory.owner(from); ok && owner != e.cfg.Shard {
+		e.forward(owner, datagram, from)
+		return
+	}
+	if len(c.certificate) > maxHandshakeField || len(c.skic) > maxHandshakeField || c.initiatorSID == 0 {
+		e.counters.KeyingsFailed.Add(1)
+		return
+	}
+	cert, err := parseCertificate(bytes.Clone(c.certificate))
+	if err != nil {
+		e.counters.KeyingsFailed.Add(1)
+		return
+	}
+	if e.keying[from] != nil {
+		e.counters.KeyingsRepeated.Add(1)
+		return // its answer is on the way
+	}
+	if e.glare(cert, from) || !e.mayReplace(now, c, from) {
+		return
+	}
+	if len(e.keying) >= e.cfg.MaxKeying {
+		e.counters.KeyingsDropped.Add(1) // the initiator tries again
+		return
+	}
+	owner, ok := e.cfg.Directory.claim(from, e.cfg.Shard, e.cfg.MaxSessions)
+	if !ok {
+		e.counters.KeyingsDropped.Add(1)
+		return
+	}
+	if owner != e.cfg.Shard {
+		e.forward(owner, datagram, from)
+		return
+	}
+	id, sec, rnd := e.cfg.Identity, e.cfg.Security, e.cfg.Rand
+	j := &KeyAgreement{
+		from: from, isid: c.initiatorSID, cert: cert, skic: bytes.Clone(c.skic),
+		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = respondKeying(rnd, id, j.cert, j.skic, sec) },
+	}
+	e.keying[from] = j
+	e.emit(Event{Kind: EventKeyAgreement, Job: j})
+}
+
+// changeCookie tells an initiator whose address differs from the one that said hello to sign a cookie
+// for this address (RFC 7016 §3.5.1.2).
+func (e *Endpoint) changeCookie(now Time, c *iikeying, from netip.AddrPort) {
+	if !e.cfg.Limiter.allow(now, from.Addr()) {
+		e.counters.HellosLimited.Add(1)
+		return
+	}
+	e.counters.CookieChanges.Add(1)
+	var cookie [cookieSize]byte
+	p := appendCookieChange(nil, cookieChange{
+		oldCookie: c.cookie, newCookie: e.cfg.Cookies.make(cookie[:0], now, from),
+	})
+	e.sendStartup(now, from, c.initiatorSID, chunkCookieChange, p)
+}
+
+// mayReplace looks at the open session of the address, if any: a repeated IIKeying gets the answer it
+// had, one with the same certificate replaces the session, any other is ignored (RFC 7016 §3.5.1.1.2).
+func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
+	s := e.byAddr[from]
+	if s == nil {
+		return true
+	}
+	if r := s.replay; r != nil && r.isid == c.initiatorSID && bytes.Equal(r.skic, c.skic) {
+		e.counters.KeyingsRepeated.Add(1)
+		e.sendStartup(now, from, r.isid, chunkRIKeying, r.chunk)
+		return false
+	}
+	if !bytes.Equal(s.farCert, c.certificate) {
+		// Somebody new behind an address we know. If the old session is dead, find out soon.
+		s.sendKeepalive(now)
+		s.reschedule()
+		return false
+	}
+	return true
+}
+
+// respond opens the session when the key agreement is done.
+func (e *Endpoint) respond(now Time, j *KeyAgreement) {
+	delete(e.keying, j.from)
+	if j.err != nil {
+		e.counters.KeyingsFailed.Add(1)
+		if e.byAddr[j.from] == nil {
+			e.cfg.Directory.release(j.from, e.cfg.Shard)
+		}
+		return
+	}
+	if old := e.byAddr[j.from]; old != nil {
+		if !bytes.Equal(old.farCert, j.cert.raw) {
+			return
+		}
+		old.finish(ErrOverridden)
+		e.cfg.Directory.claim(j.from, e.cfg.Shard, e.cfg.MaxSessions)
+	}
+	s := &Session{
+		e: e, timer: -1, nearID: e.newSessionID(), addr: j.from, near: e.cfg.Identity,
+		farCert: j.cert.raw, peer: j.cert.fingerprint,
+	}
+	e.sessions[s.nearID] = s
+	chunk := appendRIKeying(nil, rikeying{responderSID: s.nearID, skrc: j.skrc, signature: []byte{signatureNone}})
+	s.replay = &keyingReply{isid: j.isid, skic: j.skic, chunk: chunk}
+	e.sendStartup(now, j.from, j.isid, chunkRIKeying, chunk)
+	s.open(now, j.keys, j.isid)
+}

@@ -1,0 +1,72 @@
+package rtmfp
+
+import "net/netip"
+
+// KeyAgreement is public-key work of a handshake: milliseconds of arithmetic that must not run on the
+// endpoint's goroutine. Run touches nothing the endpoint uses; give the job back with
+// Endpoint.HandleKeyAgreement.
+type KeyAgreement struct {
+	run  func(*KeyAgreement)
+	skrc []byte
+	keys *sessionKeys
+	err  error
+
+	session *Session // initiator
+	farID   uint32
+
+	from netip.AddrPort // responder
+	isid uint32
+	cert *certificate
+	skic []byte
+}
+
+// Run does the work. Any goroutine may call it, once.
+func (j *KeyAgreement) Run() { j.run(j) }
+
+// HandleKeyAgreement takes a job back that has run.
+func (e *Endpoint) HandleKeyAgreement(now Time, j *KeyAgreement) {
+	e.now = now
+	if j.session != nil {
+		j.session.keyed(now, j)
+		return
+	}
+	e.respond(now, j)
+}
+
+// open makes s an open session with keys k.
+func (s *Session) open(now Time, k *sessionKeys, farID uint32) {
+	e := s.e
+	s.state = stateOpen
+	s.farID = farID
+	s.send, s.recv = k.send, k.recv
+	s.nearNonce, s.farNonce = k.nearNonce, k.farNonce
+	a := k.agreement
+	s.integrity = a.sendHMAC > 0 && a.recvHMAC > 0 && a.sendSSEQ && a.recvSSEQ
+	s.rtt, s.cong = newRTTState(), newCongestion()
+	s.nextFlow = firstFlowID
+	s.lastRecv, s.idleSince = now, now
+	s.stats.Opened = now
+	s.opening = nil
+	delete(e.openings, s)
+	if s.keepalive == 0 {
+		s.keepalive = e.cfg.Keepalive
+	}
+	s.keepaliveAt = now.Add(s.keepalive)
+	e.byAddr[s.addr] = s
+	e.cfg.Directory.setPeer(s.peer, PeerRef{e.cfg.Shard, s.nearID, s.addr})
+	e.counters.SessionsOpened.Add(1)
+	e.emit(Event{Kind: EventSessionOpen, Session: s})
+	s.reschedule()
+}
+
+// newSessionID draws an id that is free and names this shard in its low byte.
+func (e *Endpoint) newSessionID() uint32 {
+	for {
+		var b [4]byte
+		e.random(b[:])
+		id := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(e.cfg.Shard)
+		if id>>8 != 0 && e.sessions[id] == nil {
+			return id
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package rtmfp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+)
+
+// mobility verifies that a far end really moved before anything is sent to its new address
+// (RFC 7016 §3.5.4.2).
+type mobility struct {
+	txAt, rxAt Time // MOB_TX_TS, MOB_RX_TS
+	secret     [16]byte
+	seeded     bool
+	probe      netip.AddrPort // where a probe should go, if valid
+	probed     netip.AddrPort // where the last one went
+}
+
+const (
+	mobilityMark    = 'M'
+	mobilityMessage = 1 + 8 + 16 // mark, time, MAC
+)
+
+func (s *Session) mobilityPing(at Time, addr netip.AddrPort) (msg [mobilityMessage]byte) {
+	msg[0] = mobilityMark
+	binary.BigEndian.PutUint64(msg[1:], uint64(at))
+	h := hmac.New(sha256.New, s.mob.secret[:])
+	h.Write(msg[:9])
+	a := addr.Addr().As16()
+	h.Write(a[:])
+	h.Write(binary.BigEndian.AppendUint16(nil, addr.Port()))
+	copy(msg[9:], h.Sum(nil))
+	return msg
+}
+
+// probeAddress reacts to a valid packet from another address than the far end's.
+func (s *Session) probeAddress(now Time, from netip.AddrPort) {
+	m := &s.mob
+	if m.txAt != 0 && now.Sub(m.txAt) < mobilityProbeInterval {
+		return
+	}
+	if !m.seeded {
+		s.e.random(m.secret[:])
+		m.seeded = true
+	}
+	m.txAt, m.probe, m.probed = now, from, from
+	s.wake()
+}
+
+// pingReply accepts the address a probe was answered from. Old clients answer any ping with an empty
+// reply; unless the policy is strict, one that comes from where the probe went is good enough on a
+// session that has no sequence numbers anyway.
+func (s *Session) pingReply(now Time, msg []byte, from netip.AddrPort) {
+	m := &s.mob
+	if from == s.addr || !m.seeded {
+		return
+	}
+	if len(msg) == 0 {
+		if s.integrity || s.e.cfg.StrictMobility || from != m.probed || now.Sub(m.txAt) > mobilityReplyLifetime {
+			return
+		}
+		s.move(now, from)
+		return
+	}
+	if len(msg) != mobilityMessage || msg[0] != mobilityMark {
+		return
+	}
+	at := Time(binary.BigEndian.Uint64(msg[1:]))
+	want := s.mobilityPing(at, from)
+	if !hmac.Equal(want[:], msg) || at <= m.rxAt || now.Sub(at) > mobilityReplyLifetime {
+		return
+	}
+	m.rxAt = at
+	s.move(now, from)
+}
+
+// move makes addr the address of the far end, unless another session has it.
+func (s *Session) move(now Time, addr netip.AddrPort) {
+	e := s.e
+	owner, ok := e.cfg.Directory.claim(addr, e.cfg.Shard, 0)
+	if !ok || owner != e.cfg.Shard || e.byAddr[addr] != nil {
+		return
+	}
+	old := s.addr
+	delete(e.byAddr, old)
+	e.cfg.Directory.release(old, e.cfg.Shard)
+	s.addr = addr
+	e.byAddr[addr] = s
+	e.cfg.Directory.setPeer(s.peer, PeerRef{e.cfg.Shard, s.nearID, addr})
+	e.counters.AddressChanges.Add(1)
+	e.emit(Event{Kind: EventAddressChanged, Session: s, Addr: old})
+}
+
+// nextPacket builds the next datagram of the session and says where it goes.
+func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, ok bool) {
+	if p := s.mob.probe; p.IsValid() && s.state == stateOpen {
+		s.mob.probe = netip.AddrPort{}
+		msg := s.mobilityPing(now, p)
+		b, _ = s.beginPacket(now, b)
+		return s.sealPacket(appendChunk(b, chunkPing, msg[:])), p, true
+	}
+	b, ok = s.build(now, b)
+	return b, s.addr, ok
+}

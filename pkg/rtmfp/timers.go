@@ -1,0 +1,245 @@
+package rtmfp
+
+// timerHeap orders sessions by their next deadline. An entry may be early: a deadline that moved back
+// is found out when the entry fires, so that the usual "one more packet, a little later" costs nothing.
+type timerHeap []*Session
+
+func (h timerHeap) swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].timer, h[j].timer = i, j
+}
+
+func (h timerHeap) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if h[parent].timerAt <= h[i].timerAt {
+			return
+		}
+		h.swap(i, parent)
+		i = parent
+	}
+}
+
+func (h timerHeap) down(i int) {
+	for {
+		least := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(h); c++ {
+			if h[c].timerAt < h[least].timerAt {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		h.swap(i, least)
+		i = least
+	}
+}
+
+// set schedules s at t if that is earlier than what is scheduled.
+func (h *timerHeap) set(s *Session, t Time) {
+	switch {
+	case s.timer < 0:
+		s.timer, s.timerAt = len(*h), t
+		*h = append(*h, s)
+		h.up(s.timer)
+	case t < s.timerAt:
+		s.timerAt = t
+		h.up(s.timer)
+	}
+}
+
+func (h *timerHeap) remove(s *Session) {
+	i := s.timer
+	if i < 0 {
+		return
+	}
+	last := len(*h) - 1
+	if i != last {
+		h.swap(i, last)
+	}
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	if i != last {
+		h.down(i)
+		h.up(i)
+	}
+	s.timer = -1
+}
+
+// nextDeadline returns the earliest time the session has something to do; 0 means never.
+func (s *Session) nextDeadline() Time {
+	var t Time
+	consider := func(d Time) { t = sooner(t, d) }
+	if o := s.opening; o != nil {
+		return o.nextDeadline()
+	}
+	consider(s.delackAt)
+	consider(s.timeoutAt)
+	consider(s.keepaliveAt)
+	consider(s.closeAt)
+	consider(s.closeEnd)
+	consider(s.wakeAt)
+	consider(s.lingerAt)
+	consider(s.paceAt)
+	if s.state == stateOpen {
+		if s.waitSince != 0 {
+			consider(s.waitSince.Add(s.e.cfg.RetransmitLimit))
+		}
+		if s.ackProgress != 0 {
+			consider(s.ackProgress.Add(s.e.cfg.RetransmitLimit))
+		}
+		if s.idleSince != 0 {
+			consider(s.idleSince.Add(s.e.cfg.IdleLimit))
+		}
+		if s.probing {
+			for _, f := range s.sendFlows {
+				consider(f.probeAt)
+			}
+		}
+	}
+	return t
+}
+
+func (s *Session) reschedule() {
+	if s.state == stateClosed {
+		return
+	}
+	if t := s.nextDeadline(); t != 0 {
+		s.e.timers.set(s, t)
+	}
+}
+
+func due(t, now Time) bool { return t != 0 && t <= now }
+
+// onTimer does everything whose time has come.
+func (s *Session) onTimer(now Time) {
+	if s.opening != nil {
+		s.openingTimer(now)
+		return
+	}
+	if due(s.closeEnd, now) {
+		s.finish(ErrClosed)
+		return
+	}
+	if due(s.closeAt, now) { // RFC 7016 §3.5.5
+		s.control.close = true
+		s.closeAt = now.Add(closeRepeat)
+		s.wake()
+	}
+	if s.state != stateOpen {
+		return
+	}
+	if s.defunct(now) {
+		s.Abort(now, ErrPeerGone)
+		return
+	}
+	if s.idleSince != 0 && due(s.idleSince.Add(s.e.cfg.IdleLimit), now) {
+		s.state = stateNearClose
+		s.endFlows(ErrIdle)
+		s.closeAt, s.closeEnd = now, now.Add(nearCloseLimit)
+		return
+	}
+	if due(s.delackAt, now) { // RFC 7016 §3.6.3.4.4
+		s.delackAt, s.ackNow = 0, true
+		s.wake()
+	}
+	if due(s.timeoutAt, now) {
+		s.onRetransmitTimeout(now)
+	}
+	if due(s.paceAt, now) { // one more packet
+		s.paceAt, s.burst = 0, burstPackets-1
+		s.wake()
+	}
+	if due(s.keepaliveAt, now) {
+		s.sendKeepalive(now)
+	}
+	if due(s.lingerAt, now) {
+		s.reapFlows(now)
+	}
+	if s.probing {
+		s.sendProbes(now)
+	}
+	if due(s.wakeAt, now) {
+		s.wakeAt = 0
+		s.e.emit(Event{Kind: EventTimer, Session: s})
+	}
+}
+
+// defunct reports whether the far end left a ping or data unanswered for too long.
+func (s *Session) defunct(now Time) bool {
+	limit := s.e.cfg.RetransmitLimit
+	if s.outstanding == 0 && s.queued == 0 {
+		s.ackProgress = 0
+	}
+	return (s.waitSince != 0 && now.Sub(s.waitSince) >= limit) ||
+		(s.ackProgress != 0 && now.Sub(s.ackProgress) >= limit)
+}
+
+// onRetransmitTimeout takes everything in flight for lost (RFC 7016 §3.6.2.6).
+func (s *Session) onRetransmitTimeout(now Time) {
+	s.timeoutAt = 0
+	wasLoss := s.inFlight != nil
+	for s.inFlight != nil {
+		s.lose(now, s.inFlight)
+	}
+	if wasLoss {
+		s.rtt.backoff()
+		s.e.counters.Timeouts.Add(1)
+	}
+	s.cong.onTimeout(wasLoss)
+	s.burst, s.paceAt = 0, 0
+	s.wake()
+}
+
+// sendKeepalive pings a silent far end, more slowly the longer it is silent (RFC 7016 §3.5.4.1).
+func (s *Session) sendKeepalive(now Time) {
+	s.keepaliveAt = 0
+	if s.keepalive == 0 {
+		return
+	}
+	if s.waitSince == 0 {
+		s.waitSince = now
+	} else {
+		s.rtt.backoff()
+	}
+	s.control.ping = true
+	s.keepaliveAt = now.Add(max(s.rtt.erto, s.keepalive/8))
+	s.wake()
+}
+
+// sendProbes asks receivers that closed their window whether it is open again (RFC 7016 §3.6.2.9.1).
+func (s *Session) sendProbes(now Time) {
+	s.probing = false
+	for _, f := range s.sendFlows {
+		if f.probeAt == 0 {
+			continue
+		}
+		s.probing = true
+		if f.probeAt > now {
+			continue
+		}
+		b, mark := beginChunk(nil, chunkBufferProbe)
+		b = appendBufferProbe(b, f.id)
+		endChunk(b, mark)
+		s.control.pushRaw(b)
+		f.probePeriod = min(f.probePeriod*14142/10000, max(probeMaxPeriod, s.rtt.erto))
+		f.probeAt = now.Add(f.probePeriod)
+		s.wake()
+	}
+}
+
+// reapFlows forgets receiving flows that lingered long enough (RFC 7016 §3.6.3.8).
+func (s *Session) reapFlows(now Time) {
+	s.lingerAt = 0
+	for id, f := range s.recvFlows {
+		switch {
+		case f.state != recvEnded:
+		case f.lingerEnd <= now && !f.shouldAck:
+			delete(s.recvFlows, id)
+		default:
+			s.lingerAt = sooner(s.lingerAt, max(f.lingerEnd, now.Add(delayedAck)))
+		}
+	}
+	s.checkIdle()
+}
