@@ -37,6 +37,9 @@ func TestAckExamples(t *testing.T) {
 			flowID: 1, cumulative: math.MaxUint64 - 2,
 		}},
 		{"run beyond 2^64-1", false, "0100" + "05" + "00" + "81ffffffffffffffff7f", ack{flowID: 1, cumulative: 5}},
+		{"bitmap that reaches 2^64-1", true, "0100" + "81ffffffffffffffff7c" + "ff", ack{
+			flowID: 1, cumulative: math.MaxUint64 - 3, ranges: []ackRange{{math.MaxUint64 - 1, math.MaxUint64}},
+		}},
 		{"bitmap at 2^64-1", true, "0100" + "81ffffffffffffffff7f" + "ff", ack{
 			flowID: 1, cumulative: math.MaxUint64,
 		}},
@@ -108,9 +111,11 @@ func TestAppendAckForms(t *testing.T) {
 	if typ, got := parseAck(t, appendAck(nil, &dense, 8)); typ != chunkBitmapAck || len(got.ranges) != 3 {
 		t.Errorf("%02x %v", typ, got.ranges)
 	}
-	top := ack{flowID: 1, cumulative: math.MaxUint64 - 4, allowBitmap: true, ranges: []ackRange{{math.MaxUint64 - 1, math.MaxUint64}}}
-	if b := appendAck(nil, &top, 100); len(b) == 0 {
-		t.Error("nothing written at the end of the sequence numbers")
+	top := ack{flowID: 1, cumulative: math.MaxUint64 - 4, ranges: []ackRange{{math.MaxUint64 - 1, math.MaxUint64}}}
+	for _, top.allowBitmap = range []bool{false, true} {
+		if _, got := parseAck(t, appendAck(nil, &top, 100)); !slices.Equal(got.ranges, top.ranges) {
+			t.Errorf("at the end of the sequence numbers, bitmap %v: %v", top.allowBitmap, got.ranges)
+		}
 	}
 }
 

@@ -94,17 +94,16 @@ func consumeBitmapAck(p []byte, a *ack) bool {
 		return false
 	}
 	a.ranges = a.ranges[:0]
-	p = p[n:]
-	for k, bits := range p {
-		if a.cumulative > math.MaxUint64-9 || uint64(8*k) > math.MaxUint64-9-a.cumulative {
-			break // sequence numbers do not wrap
-		}
-		first := a.cumulative + 2 + uint64(8*k)
-		for i := uint64(0); bits != 0; i, bits = i+1, bits>>1 {
+	for k, bits := range p[n:] {
+		for i := 0; bits != 0; i, bits = i+1, bits>>1 {
 			if bits&1 == 0 {
 				continue
 			}
-			seq := first + i
+			offset := uint64(8*k + i + 2)
+			if offset > math.MaxUint64-a.cumulative {
+				return true // sequence numbers do not wrap
+			}
+			seq := a.cumulative + offset
 			if last := len(a.ranges) - 1; last >= 0 && a.ranges[last].to == seq-1 {
 				a.ranges[last].to = seq
 			} else if len(a.ranges) < maxAckChunkRanges {

@@ -2,8 +2,10 @@ package rtmfp
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
 	"net/netip"
 )
 
@@ -17,6 +19,16 @@ type CookieJar struct{ secret [32]byte }
 
 // NewCookieJar returns a jar keyed with secret.
 func NewCookieJar(secret [32]byte) *CookieJar { return &CookieJar{secret} }
+
+// NewRandomCookieJar returns a jar with a secret from r; nil means crypto/rand.
+func NewRandomCookieJar(r io.Reader) (*CookieJar, error) {
+	if r == nil {
+		r = rand.Reader
+	}
+	j := new(CookieJar)
+	_, err := io.ReadFull(r, j.secret[:])
+	return j, err
+}
 
 type cookieVerdict uint8
 

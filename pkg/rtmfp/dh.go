@@ -26,9 +26,14 @@ const (
 	dhMinBits   = 16
 )
 
+// maxKeyDraws is how often a key pair is drawn until its public key will do. A source of randomness that
+// needs more is broken.
+const maxKeyDraws = 32
+
 var (
 	errGroup     = errors.New("rtmfp: Diffie-Hellman group not available")
 	errPublicKey = errors.New("rtmfp: Diffie-Hellman public key not acceptable")
+	errRandom    = errors.New("rtmfp: source of randomness is broken")
 )
 
 // dhGroup is a group's parameters, shared by all goroutines and never changed.
@@ -92,7 +97,7 @@ func generateKeyPair(rand io.Reader, group uint64) (*dhKeyPair, error) {
 		return nil, errGroup
 	}
 	private := make([]byte, g.exponent)
-	for {
+	for range maxKeyDraws {
 		if _, err := io.ReadFull(rand, private); err != nil {
 			return nil, err
 		}
@@ -104,6 +109,7 @@ func generateKeyPair(rand io.Reader, group uint64) (*dhKeyPair, error) {
 			return kp, nil
 		}
 	}
+	return nil, errRandom
 }
 
 // newKeyPair returns the key pair of a given exponent, which it takes over. The public key has the full

@@ -146,9 +146,22 @@ func TestCheckPublicKey(t *testing.T) {
 	}
 }
 
+// constantReader yields one byte for ever.
+type constantReader byte
+
+func (r constantReader) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r)
+	}
+	return len(p), nil
+}
+
 func TestGenerateKeyPairReaderFails(t *testing.T) {
 	if _, err := generateKeyPair(bytes.NewReader(make([]byte, 5)), dhGroup2); err == nil {
 		t.Error("no error without randomness")
+	}
+	if _, err := generateKeyPair(constantReader(0), dhGroup2); !errors.Is(err, errRandom) {
+		t.Errorf("constant randomness: %v", err)
 	}
 }
 

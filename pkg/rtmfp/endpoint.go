@@ -37,10 +37,13 @@ type Config struct {
 	IdleLimit       time.Duration // without flows
 	RecvCapacity    int           // receive buffer of a flow, bytes
 	MaxSessions     int           // all shards together
-	MaxKeying       int           // key agreements in progress
-	MaxFlows        int           // open flows of a session, each direction
-	MaxQueued       int           // bytes in the send queues of a session
-	MaxBuffered     int           // bytes in the receive buffers of a session
+	// Per source (IPv4 address or IPv6 /64), never for loopback; 0 means no limit.
+	MaxSessionsPerSource int
+	MaxHalfOpenPerSource int // sessions of which nothing arrived yet
+	MaxKeying            int // key agreements in progress
+	MaxFlows             int // open flows of a session, each direction
+	MaxQueued            int // bytes in the send queues of a session
+	MaxBuffered          int // bytes in the receive buffers of a session
 
 	// Rand is the source of randomness; nil means crypto/rand.
 	Rand io.Reader
@@ -61,9 +64,7 @@ func (c *Config) setDefaults() {
 		c.Rand = rand.Reader
 	}
 	if c.Cookies == nil {
-		var secret [32]byte
-		io.ReadFull(c.Rand, secret[:])
-		c.Cookies = NewCookieJar(secret)
+		c.Cookies, _ = NewRandomCookieJar(c.Rand)
 	}
 	if c.Directory == nil {
 		c.Directory = NewDirectory()
@@ -77,6 +78,10 @@ func (c *Config) setDefaults() {
 	def(&c.MaxFlows, 1024)
 	def(&c.MaxQueued, 64<<20)
 	def(&c.MaxBuffered, 32<<20)
+}
+
+func (c *Config) claims() claimLimits {
+	return claimLimits{c.MaxSessions, c.MaxSessionsPerSource, c.MaxHalfOpenPerSource}
 }
 
 // maxStartupQueue bounds the startup datagrams that wait for Poll.

@@ -264,7 +264,7 @@ func (s *Session) keyed(now Time, j *KeyAgreement) {
 	if old := s.e.byAddr[s.addr]; old != nil {
 		old.finish(ErrOverridden)
 	}
-	owner, ok := s.e.cfg.Directory.claim(s.addr, s.e.cfg.Shard, s.e.cfg.MaxSessions)
+	owner, ok := s.e.cfg.Directory.claim(s.addr, s.e.cfg.Shard, claimLimits{all: s.e.cfg.MaxSessions})
 	if !ok || owner != s.e.cfg.Shard {
 		s.finish(ErrTooManySessions)
 		return

@@ -111,7 +111,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.counters.KeyingsDropped.Add(1) // the initiator tries again
 		return
 	}
-	owner, ok := e.cfg.Directory.claim(from, e.cfg.Shard, e.cfg.MaxSessions)
+	owner, ok := e.cfg.Directory.claim(from, e.cfg.Shard, e.cfg.claims())
 	if !ok {
 		e.counters.KeyingsDropped.Add(1)
 		return
@@ -180,7 +180,7 @@ func (e *Endpoint) respond(now Time, j *KeyAgreement) {
 			return
 		}
 		old.finish(ErrOverridden)
-		e.cfg.Directory.claim(j.from, e.cfg.Shard, e.cfg.MaxSessions)
+		e.cfg.Directory.claim(j.from, e.cfg.Shard, claimLimits{})
 	}
 	s := &Session{
 		e: e, timer: -1, nearID: e.newSessionID(), addr: j.from, near: e.cfg.Identity,

@@ -405,6 +405,21 @@ func TestNegotiation(t *testing.T) {
 	}
 }
 
+// TestNegotiationOutcome: X sends iff it said SND, or Y said REQ and X offered.
+func TestNegotiationOutcome(t *testing.T) {
+	for _, tt := range []struct {
+		near, far negotiationFlags
+		want      bool
+	}{
+		{0, 0, false}, {2, 0, false}, {2, 2, false}, {4, 0, true}, {6, 2, true},
+		{2, 1, true}, {2, 3, true}, {0, 1, false}, {0, 3, false}, {1, 3, false}, {3, 2, false},
+	} {
+		if got := tt.near.sends(tt.far); got != tt.want {
+			t.Errorf("%d sends to %d: %v", tt.near, tt.far, got)
+		}
+	}
+}
+
 func TestHMACLengthRange(t *testing.T) {
 	for in, want := range map[int]int{0: 16, 1: 4, 4: 4, 32: 32, 100: 32, -5: 4} {
 		if got := (&Security{HMACLength: in}).hmacLength(); got != want {

@@ -78,10 +78,11 @@ func (s *Session) pingReply(now Time, msg []byte, from netip.AddrPort) {
 // move makes addr the address of the far end, unless another session has it.
 func (s *Session) move(now Time, addr netip.AddrPort) {
 	e := s.e
-	owner, ok := e.cfg.Directory.claim(addr, e.cfg.Shard, 0)
+	owner, ok := e.cfg.Directory.claim(addr, e.cfg.Shard, claimLimits{})
 	if !ok || owner != e.cfg.Shard || e.byAddr[addr] != nil {
 		return
 	}
+	e.cfg.Directory.confirm(addr)
 	old := s.addr
 	delete(e.byAddr, old)
 	e.cfg.Directory.release(old, e.cfg.Shard)

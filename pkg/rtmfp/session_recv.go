@@ -27,6 +27,9 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		c.BadPackets.Add(1)
 		return
 	}
+	if s.stats.PacketsReceived == 0 {
+		s.e.cfg.Directory.confirm(s.addr)
+	}
 	s.stats.PacketsReceived++
 	s.stats.BytesReceived += uint64(len(b))
 	s.lastRecv, s.waitSince = now, 0

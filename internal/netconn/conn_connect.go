@@ -1,0 +1,116 @@
+package netconn
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/monaserver/monaserver/pkg/amf"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// connect handles the first command of a client.
+func (c *Conn) connect(now rtmfp.Time, cmd *command) {
+	if c.state != stateNew {
+		c.writeCommand(now, c.codec().status("_error", cmd.transaction,
+			newInfo(levelError, CodeConnectFailed, "Connected already")))
+		return
+	}
+	r := &ConnectRequest{Args: cmd.args, transaction: cmd.transaction}
+	r.Object, _ = cmd.object.(*amf.Object)
+	if r.Object == nil {
+		r.Object = new(amf.Object)
+	}
+	c.strict = cmd.transaction == 0
+	if enc, _ := r.Object.Number("objectEncoding"); enc == 3 {
+		c.encoding = 3
+	}
+	if !c.locate(r.Object) {
+		c.refuse(now, r.transaction, CodeConnectFailed, "Neither tcUrl nor app in connect")
+		return
+	}
+	c.setProperties(r.Object)
+	if c.shard.draining {
+		c.refuse(now, r.transaction, CodeConnectAppShutdown, shuttingDown)
+		return
+	}
+	if other := c.shard.cfg.Registry.claim(c); other != nil {
+		c.counters.Duplicates.Add(1)
+		c.shard.log(now, zerolog.WarnLevel, "duplicate", c).Msg("client exists already")
+		c.shard.probe(now, other.handle)
+		c.refuse(now, r.transaction, CodeConnectFailed, "Client "+c.ID()+" exists already")
+		return
+	}
+	c.registered = true
+	c.state, c.connecting = stateConnecting, r
+	c.control.blocked = true
+	c.ask(now, &r.answer)
+	c.shard.cfg.App.Connect(now, r)
+}
+
+// locate finds the application. The URL decides: some clients put a constant into app.
+func (c *Conn) locate(o *amf.Object) bool {
+	if url, ok := o.String("tcUrl"); ok && url != "" {
+		if a, err := ParseURL(strings.Clone(url)); err == nil {
+			c.path, c.query = a.Path, a.Query
+			return true
+		}
+	}
+	app, ok := o.String("app")
+	if !ok {
+		return false
+	}
+	c.path, c.query = splitPath(strings.Clone(app))
+	return true
+}
+
+// setProperties turns the connect object and the URL's parameters, which win, into text.
+func (c *Conn) setProperties(o *amf.Object) {
+	for _, m := range o.Members {
+		if text, ok := propertyText(m.Value); ok {
+			c.properties = setProperty(c.properties, strings.Clone(m.Name), text)
+		}
+	}
+	for _, p := range ParseQuery(c.query) {
+		c.properties = setProperty(c.properties, p.Name, p.Value)
+	}
+}
+
+func propertyText(v amf.Value) (string, bool) {
+	switch v := v.(type) {
+	case nil, amf.Null:
+		return "null", true
+	case amf.Bool:
+		return strconv.FormatBool(bool(v)), true
+	case amf.Number:
+		return strconv.FormatFloat(float64(v), 'f', -1, 64), true
+	case amf.String:
+		return strings.Clone(string(v)), true
+	}
+	return "", false
+}
+
+// accept lets the client in: the answer first, then what the application called on it meanwhile, then
+// what the client sent meanwhile.
+func (c *Conn) accept(now rtmfp.Time, r *ConnectRequest, fields []amf.Member) {
+	c.state, c.connecting, c.deadline = stateConnected, nil, 0
+	c.accepted = true
+	c.counters.Accepted.Add(1)
+	c.counters.Connected.Add(1)
+	info := newInfo(levelStatus, CodeConnectSuccess, "Connection succeeded")
+	info.Add("objectEncoding", amf.Number(c.encoding))
+	for _, f := range fields {
+		info.Set(f.Name, f.Value)
+	}
+	c.writeCommand(now, c.codec().status("_result", r.transaction, info))
+	c.flushEarly(now)
+	c.unblock(now, &c.control)
+}
+
+// SetKeepalive sets the periods that the client is told when it sends its addresses: of the session with
+// the server and of those with other clients.
+func (c *Conn) SetKeepalive(server, peer time.Duration) {
+	c.keepServer, c.keepPeer = server, peer
+}
