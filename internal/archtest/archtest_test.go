@@ -25,7 +25,7 @@ func TestRepository(t *testing.T) {
 	}
 	for name, violations := range map[string][]string{
 		"imports":       Imports(tree),
-		"protocol core": Core(tree),
+		"passive code":  Passive(tree),
 		"sleeps":        Sleeps(tree),
 		"sizes":         Sizes(tree),
 		"machine paths": MachinePaths(tree, root),
@@ -100,7 +100,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-func TestCore(t *testing.T) {
+func TestPassive(t *testing.T) {
 	tree := load(t, map[string]string{
 		"pkg/rtmfp/bad.go": `package rtmfp
 
@@ -139,20 +139,22 @@ func (c *Config) defaults() error {
 	return net.ErrClosed
 }
 `,
+		"internal/media/bad.go": "package media\n\nimport (\"os\"; \"time\")\n\nvar _, _ = time.Now(), os.Args\n",
 		"pkg/rtmfp/a_test.go":   "package rtmfp\n\nimport \"time\"\n\nvar now = time.Now()\n",
 		"pkg/rtmfp/udp/loop.go": "package udp\n\nimport \"time\"\n\nfunc f() { go f(); _ = time.Now() }\n",
 	})
 	want := []string{
-		"pkg/rtmfp/bad.go:12: time.Now in the protocol core",
-		"pkg/rtmfp/bad.go:13: time.AfterFunc in the protocol core",
-		"pkg/rtmfp/bad.go:14: starts a goroutine in the protocol core",
-		"pkg/rtmfp/bad.go:15: net.ListenPacket in the protocol core",
-		"pkg/rtmfp/bad.go:16: os.Args in the protocol core",
-		"pkg/rtmfp/bad.go:17: crypto/rand.Read (only as the default of a Reader) in the protocol core",
-		"pkg/rtmfp/bad.go:18: math/rand/v2.Int in the protocol core",
-		"pkg/rtmfp/bad.go:19: crypto/rand.Reader (only as the default of a Reader) in the protocol core",
+		"internal/media/bad.go:5: time.Now in internal/media",
+		"pkg/rtmfp/bad.go:12: time.Now in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:13: time.AfterFunc in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:14: starts a goroutine in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:15: net.ListenPacket in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:16: os.Args in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:17: crypto/rand.Read (only as the default of a Reader) in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:18: math/rand/v2.Int in pkg/rtmfp",
+		"pkg/rtmfp/bad.go:19: crypto/rand.Reader (only as the default of a Reader) in pkg/rtmfp",
 	}
-	if diff := cmp.Diff(want, Core(tree)); diff != "" {
+	if diff := cmp.Diff(want, Passive(tree)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

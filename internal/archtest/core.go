@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,11 +12,18 @@ import (
 // core is the sans-IO protocol: time and datagrams are its arguments.
 const core = "pkg/rtmfp"
 
-// bannedInCore lists functions that would give the core a clock, a goroutine or a socket of its own. "*" is everything,
-// a trailing "*" a prefix.
+// passive lists folders whose code is driven from outside: it is told the time and does its work on the caller's goroutine.
+var passive = []string{core, "internal/media", "internal/netconn"}
+
+// bannedInPassive lists functions that would give passive code a clock or a socket of its own. "*" is everything, a
+// trailing "*" a prefix.
+var bannedInPassive = map[string][]string{
+	"time": {"Now", "Since", "Until", "Sleep", "After*", "Tick", "NewTimer", "NewTicker"},
+	"net":  {"Listen*", "Dial*", "Lookup*", "Resolve*", "FilePacketConn"},
+}
+
+// bannedInCore lists what the protocol core must not use besides.
 var bannedInCore = map[string][]string{
-	"time":         {"Now", "Since", "Until", "Sleep", "After*", "Tick", "NewTimer", "NewTicker"},
-	"net":          {"Listen*", "Dial*", "Lookup*", "Resolve*", "FilePacketConn"},
 	"os":           {"*"},
 	"syscall":      {"*"},
 	"log":          {"*"},
@@ -24,21 +32,25 @@ var bannedInCore = map[string][]string{
 	"math/rand/v2": {"*"},
 }
 
-// Core reports what the protocol core must not do.
-func Core(t *Tree) []string {
+// Passive reports what code without a life of its own must not do.
+func Passive(t *Tree) []string {
 	var bad []string
 	for _, f := range t.Go {
-		if f.Dir != core || f.Test {
+		if !slices.Contains(passive, f.Dir) || f.Test {
 			continue
+		}
+		banned := maps.Clone(bannedInPassive)
+		if f.Dir == core {
+			maps.Copy(banned, bannedInCore)
 		}
 		defaults := readerDefaults(f.AST)
 		ast.Inspect(f.AST, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.GoStmt:
-				bad = append(bad, t.at(n)+": starts a goroutine in the protocol core")
+				bad = append(bad, fmt.Sprintf("%s: starts a goroutine in %s", t.at(n), f.Dir))
 			case *ast.SelectorExpr:
-				if why := bannedSelector(f.AST, n, defaults); why != "" {
-					bad = append(bad, fmt.Sprintf("%s: %s in the protocol core", t.at(n), why))
+				if why := bannedSelector(f.AST, n, banned, defaults); why != "" {
+					bad = append(bad, fmt.Sprintf("%s: %s in %s", t.at(n), why, f.Dir))
 				}
 			}
 			return true
@@ -47,7 +59,7 @@ func Core(t *Tree) []string {
 	return bad
 }
 
-func bannedSelector(f *ast.File, s *ast.SelectorExpr, defaults map[*ast.SelectorExpr]bool) string {
+func bannedSelector(f *ast.File, s *ast.SelectorExpr, banned map[string][]string, defaults map[*ast.SelectorExpr]bool) string {
 	x, ok := s.X.(*ast.Ident)
 	if !ok {
 		return ""
@@ -55,7 +67,7 @@ func bannedSelector(f *ast.File, s *ast.SelectorExpr, defaults map[*ast.Selector
 	if x.Name == importName(f, "crypto/rand") && !defaults[s] {
 		return "crypto/rand." + s.Sel.Name + " (only as the default of a Reader)"
 	}
-	for imported, names := range bannedInCore {
+	for imported, names := range banned {
 		if x.Name != importName(f, imported) {
 			continue
 		}

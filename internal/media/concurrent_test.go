@@ -131,13 +131,15 @@ func joinWhilePushing(t *testing.T, seed uint64) {
 	const shards, sessions, framesEach = 3, 4, 400
 	h := NewHub(Limits{TargetBytes: 1 << 30})
 	boxes := make([]*mailbox, shards)
+	firsts := make([]*orderSink, shards)
 	var feeders, loops sync.WaitGroup
 	got := make([]int, shards)
 	for i := range shards {
-		boxes[i] = newMailbox()
+		boxes[i], firsts[i] = newMailbox(), &orderSink{t: t, seed: seed}
+		s := NewShard(h, i, boxes[i].post)
+		first := s.Subscribe(1, "", "cam", firsts[i], Options{})
 		loops.Go(func() {
 			rnd := rand.New(rand.NewPCG(seed, uint64(i)))
-			s := NewShard(h, i, boxes[i].post)
 			var open []*Listener
 			var sinks []*orderSink
 			boxes[i].loop(func(v any) {
@@ -155,7 +157,7 @@ func joinWhilePushing(t *testing.T, seed uint64) {
 					open = append(open[:j], open[j+1:]...)
 				}
 			})
-			for _, l := range open {
+			for _, l := range append(open, first) {
 				l.Close(1)
 			}
 			for _, k := range sinks {
@@ -187,6 +189,9 @@ func joinWhilePushing(t *testing.T, seed uint64) {
 				b := concurrentFrame(head, number, version)
 				p.Push(1, Video, number, b)
 				b.Release()
+				if rnd.IntN(4) == 0 {
+					runtime.Gosched()
+				}
 				if rnd.IntN(16) == 0 {
 					boxes[rnd.IntN(shards)].post("join")
 				}
@@ -199,12 +204,11 @@ func joinWhilePushing(t *testing.T, seed uint64) {
 		b.close()
 	}
 	loops.Wait()
-	total := 0
-	for _, n := range got {
-		total += n
-	}
-	if total == 0 {
-		t.Errorf("seed %d: no listener saw any frame", seed)
+	for i, k := range firsts {
+		if k.frames != sessions*framesEach {
+			t.Errorf("seed %d: who was there from the start saw %d frames of %d", seed, k.frames, sessions*framesEach)
+		}
+		t.Logf("seed %d: shard %d wrote %d frames to others", seed, i, got[i])
 	}
 	if st := h.Stats(); st.Names != 0 || st.Listeners != 0 || st.Publications != 0 {
 		t.Errorf("seed %d: left in the hub: %+v", seed, st)

@@ -14,7 +14,6 @@ type Listener struct {
 	wantAudio, wantVideo bool
 	paused, closed       bool
 
-	live    bool
 	fresh   bool       // here since the first frame of the publication
 	started bool       // frames flow
 	since   rtmfp.Time // of waiting to start
@@ -91,17 +90,9 @@ func (l *Listener) Resume(now rtmfp.Time) {
 }
 
 func (l *Listener) published(now rtmfp.Time, fresh bool) {
-	l.live, l.fresh, l.started, l.waitKey = true, fresh, false, true
+	l.fresh, l.started, l.waitKey = fresh, false, true
 	l.since = now
-	l.sent = [2]uint64{}
 	l.sink.Published(now)
-}
-
-func (l *Listener) unpublished(now rtmfp.Time) {
-	if l.live {
-		l.live = false
-		l.sink.Unpublished(now)
-	}
 }
 
 func (l *Listener) frame(now rtmfp.Time, f *Frame) {

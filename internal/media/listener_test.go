@@ -308,6 +308,56 @@ func TestPauseResumesAtAKeyFrame(t *testing.T) {
 	}
 }
 
+// One who resumes joins a running stream, however long ago it was that it came.
+func TestResumeHoldsAudioForTheKeyFrame(t *testing.T) {
+	r := newRig(t, 1, Limits{})
+	l, s := r.play(0, "cam", Options{})
+	r.publish("cam")
+	r.push(Video, 0, key("k1"))
+	l.Pause(r.now)
+	r.pass(2 * maxHold)
+	r.push(Video, 30_000, inter("i1"))
+	l.Resume(r.now)
+	r.push(Audio, 30_010, sound("s1"))
+	r.push(Video, 30_040, key("k2"))
+	s.want("published", "video key @0 k1", "video key @1 k2")
+}
+
+func TestListenerFromTheStartGetsAudioBeforeAnyKeyFrame(t *testing.T) {
+	r := newRig(t, 1, Limits{})
+	_, s := r.play(0, "cam", Options{})
+	r.publish("cam")
+	r.push(Video, 0, inter("cannot be shown"))
+	r.push(Audio, 10, sound("s1"))
+	r.push(Video, 40, key("k1"))
+	s.want("published", "audio sound @0 s1", "video key @30 k1")
+}
+
+// What the publisher before did says nothing about the next one.
+func TestNextPublisherIsNotMeasuredByTheLast(t *testing.T) {
+	r := newRig(t, 2, Limits{})
+	_, stays := r.play(0, "cam", Options{})
+	p := r.publish("cam")
+	r.push(Video, 0, key("k1"))
+	p.Close()
+	r.publish("cam")
+	_, early := r.play(1, "cam", Options{})
+	r.push(Video, 0, inter("cannot be shown"))
+	r.push(Audio, 0, sound("s1"))
+	early.want("published", "audio sound @0 s1")
+
+	r.pub.Close()
+	r.run()
+	early.l.Close(r.now)
+	r.publish("cam")
+	r.push(Audio, 0, sound("s2"))
+	_, late := r.play(1, "cam", Options{})
+	r.push(Audio, 20, sound("s3"))
+	late.want("published", "audio sound @0 s3")
+	stays.want("published", "video key @0 k1", "unpublished",
+		"published", "audio sound @1 s1", "unpublished", "published", "audio sound @2 s2", "audio sound @22 s3")
+}
+
 func TestMetadataIsKeptPerHandler(t *testing.T) {
 	r := newRig(t, 1, Limits{})
 	r.publish("cam")

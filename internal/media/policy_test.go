@@ -127,6 +127,25 @@ func TestAbandonedFrameStopsVideoUntilTheNextKeyFrame(t *testing.T) {
 	}
 }
 
+// A flow that was replaced counts its messages from 1 again.
+func TestAbandonedFramesOfAnEarlierFlowAreHistory(t *testing.T) {
+	r := newRig(t, 1, Limits{})
+	_, s := r.play(0, "cam", Options{})
+	r.publish("cam")
+	r.push(Video, 0, key("k1"))
+	s.lost[videoIndex].count, s.lost[videoIndex].last = 5, 100
+	r.push(Video, 40, inter("a"))
+	s.ids = [numIndexes]uint64{}
+	r.push(Video, 80, key("k2"))
+	r.push(Video, 120, inter("b"))
+	s.lost[videoIndex].count, s.lost[videoIndex].last = 0, 0
+	r.push(Video, 160, inter("c"))
+	s.want("published", "video key @0 k1", "video key @80 k2", "video inter @120 b", "video inter @160 c")
+	s.lost[videoIndex].count, s.lost[videoIndex].last = 1, 3
+	r.push(Video, 200, inter("d"))
+	s.want()
+}
+
 // A new key frame replaces what waits since 0.5 s, but no header, and nothing that is younger.
 func TestKeyFrameExpiresTheStaleRestBeforeIt(t *testing.T) {
 	r := newRig(t, 1, Limits{})
@@ -189,8 +208,9 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 	r.push(Video, 2, inter("full by now"))
 	r.push(Video, 3, inter("no"))
 	r.push(Video, 4, key("no"))
-	r.push(Audio, 4, sound(big[:120]))
-	r.push(Audio, 5, sound("no"))
+	r.push(Audio, 4, sound("a"))
+	r.push(Audio, 5, sound(big[:120]))
+	r.push(Audio, 6, sound("no"))
 	for range 10 {
 		r.push(Data, 5, big)
 		r.push(Video, 5, avcHeader(big))
@@ -449,29 +469,30 @@ func TestShortOutageIsForgotten(t *testing.T) {
 	}
 }
 
-// When not even audio fits, no picture is written while sound is left out.
+// When not even audio gets through, no picture is written, however empty its own queue is.
 func TestNeverAudioBeforeVideo(t *testing.T) {
 	r := newRig(t, 1, Limits{})
-	k := &link{rate: 0}
-	l := r.playLink(k)
-	r.publish("cam")
-	n, dropped := 0, uint64(0)
-	film(r, 60, 1, 42_000, 8_000, func() {
-		if n++; n == 1500 { // half of it without any network, then less than audio needs
-			k.rate = 6_000
-		}
-		if d := l.Stats(r.now).Dropped[DropLate].Audio; d > dropped {
-			for _, text := range k.written {
-				if text[0] != 'A' {
-					t.Fatalf("picture %s written at %d, when sound was dropped", text, n)
-				}
-			}
-			dropped = d
-		}
-		k.written = k.written[:0]
-		k.run(r.now)
-	})
-	split(t, k.arrived)
+	l, s := r.play(0, "cam", Options{})
+	live(r)
+	r.push(Video, 20_000, key("k1"))
+	s.log, s.hold = nil, true
+	r.push(Audio, 20_000, sound("s1")) // and there it stays
+	s.hold = false
+	r.pass(lateLifetimes*audioStart + 1)
+	r.push(Video, 24_000, inter("i1"))
+	r.push(Audio, 24_010, sound("s2"))
+	r.push(Video, 24_040, inter("i2"))
+	r.push(Video, 24_080, key("k2"))
+	s.want("audio sound @20000 s1", "video inter @24000 i1")
+	s.waiting = nil
+	r.push(Video, 24_120, inter("i3"))
+	r.push(Audio, 24_130, sound("s3"))
+	r.push(Video, 24_160, inter("i4"))
+	r.push(Video, 24_200, key("k3"))
+	s.want("audio sound @24130 s3", "video key @24200 k3")
+	if d := l.Stats(r.now).Dropped[DropLate]; d.Audio != 1 || d.Video != 1 {
+		t.Errorf("dropped %+v", d)
+	}
 }
 
 func TestMemoryIsBoundedWhenABurstMeetsASlowNetwork(t *testing.T) {

@@ -125,12 +125,10 @@ func (g *group) handle(now rtmfp.Time, f *Frame) {
 		case Published:
 			l.published(now, true)
 		case Unpublished:
-			l.unpublished(now)
+			l.sink.Unpublished(now)
 		case Cleared:
 		default:
-			if l.live {
-				l.frame(now, f)
-			}
+			l.frame(now, f)
 		}
 	}
 	g.walking--

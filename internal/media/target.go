@@ -87,10 +87,10 @@ func (a *Attachment) push(f *Frame) {
 	room := held <= 2*a.limit
 	switch {
 	case f.Role == Key || f.Role == Inter:
-		room = held <= a.limit/4*3 && (f.Role == Key || !a.skipping) && a.caughtUp(held, f)
+		room = held <= a.limit/4*3 && (f.Role == Key || !a.skipping)
 		a.skipping = !room
 	case f.Role == Sound:
-		room = held <= a.limit && a.caughtUp(held, f)
+		room = held <= a.limit
 	case f.Role == Header || f.Role == Metadata:
 		room = room && !a.resync // those to be repeated come first
 		a.resync = !room
@@ -100,20 +100,11 @@ func (a *Attachment) push(f *Frame) {
 		a.topic.hub.skipped.Add(1)
 		return
 	}
+	if a.resync && (f.Kind == Audio || f.Kind == Video) { // make good for the headers, before a frame that needs them
+		a.resync = false
+		a.topic.repeat(a, f)
+	}
 	a.post(f)
-}
-
-// caughtUp makes good for headers that were left out, before a frame that may need them.
-func (a *Attachment) caughtUp(held int64, f *Frame) bool {
-	if !a.resync {
-		return true
-	}
-	if held > a.limit/2 {
-		return false
-	}
-	a.resync = false
-	a.topic.repeat(a, f)
-	return true
 }
 
 func (a *Attachment) post(f *Frame) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
 // fakeTarget queues what it gets until take is called, like a link or a script that is behind.
@@ -175,6 +177,54 @@ func TestFloodOfHeadersIsBoundedAndMadeGood(t *testing.T) {
 	if got := strings.ReplaceAll(f.take(a), pad, ""); got != "newest meta k3 i2" {
 		t.Errorf("target got %q", got)
 	}
+	// The next publication has nothing to make good for.
+	for range 100 {
+		r.push(Video, 170, avcHeader(pad))
+	}
+	r.pub.Close()
+	f.take(a)
+	r.publish("cam")
+	r.metadata("onMetaData", "meta")
+	r.push(Video, 0, avcHeader("V"))
+	r.push(Video, 0, key("k4"))
+	wantTaken(t, f, a, "published meta V k4")
+}
+
+// A joiner may come between a step of the feeder and the next. It is told of each frame once: by the
+// snapshot or by the frame.
+func TestJoinBetweenTheStepsOfAPush(t *testing.T) {
+	r := newRig(t, 2, Limits{})
+	p := r.publish("cam")
+	tp := p.topic
+	b := rtmfp.CopyBuffer([]byte(avcHeader("V")))
+	defer b.Release()
+
+	header := newFrame(tp, Video, Header, b)
+	tp.mu.Lock()
+	tp.stateSeq = tp.next(header)
+	tp.state.apply(header)
+	tp.mu.Unlock()
+	f, a, snap := r.attach("cam", AllKinds)
+	if len(snap.Headers) != 1 {
+		t.Errorf("%d headers in the snapshot, want the new one", len(snap.Headers))
+	}
+	snap.Release()
+	tp.emit(header)
+	wantTaken(t, f, a, "")
+
+	// The first picture is counted but not posted when a listener comes.
+	k := rtmfp.CopyBuffer([]byte(key("k1")))
+	defer k.Release()
+	first := newFrame(tp, Video, Key, k)
+	tp.firstMedia.Store(tp.next(first))
+	_, early := r.play(0, "cam", Options{})
+	tp.number.Store(first.seq)
+	_, late := r.play(1, "cam", Options{})
+	tp.emit(first)
+	r.push(Audio, 0, sound("s1"))
+	wantTaken(t, f, a, "k1 s1")
+	early.want("published", "video header @0 V", "video key @0 k1", "audio sound @0 s1")
+	late.want("published", "video header @0 V", "audio sound @0 s1")
 }
 
 // One target that does not take anything costs the others nothing.
@@ -242,6 +292,12 @@ func TestAccountOfAShardSurvivesItsListeners(t *testing.T) {
 		s.l.Close(r.now)
 		r.pass(time.Second)
 	}
+	r.play(0, "cam", Options{})
+	r.pushAt(r.now, Video, 7, key(""))
+	for _, l := range p.Listeners() {
+		l.Close(r.now)
+	}
+	r.run()
 	if n := p.topic.slots[0].pending.Load(); n != 0 {
 		t.Errorf("%d bytes count as waiting in an empty mailbox", n)
 	}

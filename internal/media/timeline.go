@@ -29,8 +29,6 @@ func (tl *timeline) place(now rtmfp.Time, kind int, t uint32) uint32 {
 		low, since = k.last, k.at
 		if k.line != tl.line {
 			high = k.last
-		} else {
-			high = later(high, k.last)
 		}
 	}
 	line := tl.line

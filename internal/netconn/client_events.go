@@ -74,9 +74,13 @@ func (c *Client) sendRejected(now rtmfp.Time, o *outFlow, f sendFlow) {
 		return
 	}
 	o.rejected, o.send = true, nil
-	if o.lane == &c.control {
+	switch {
+	case o.lane == &c.control && c.peerControl != nil:
+		// A server that refuses rejects our flow at once, but why it does is still on its way: the end
+		// of its own control flow follows.
+	case o.lane == &c.control:
 		c.fail(now, rtmfp.ErrPeerClosed)
-	} else {
+	default:
 		c.checkLeft(now)
 		c.sendReady(now, o)
 	}

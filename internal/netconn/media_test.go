@@ -277,52 +277,66 @@ func (r recorder) open(now rtmfp.Time, md []byte, assoc recvFlow, p rtmfp.Priori
 	return &nullFlow{pipeSend: f.(*pipeSend)}, err
 }
 
-func TestRelayAllocatesNothing(t *testing.T) {
-	r := newRelay(t, 0)
-	player := r.play.conn
-	player.link = recorder{r.play.far}
-	for i := range player.Stream(r.playID).lane.out {
-		player.Stream(r.playID).lane.out[i].send = nil
+// directRelay is a relay whose player writes to nowhere, without the test network's queue.
+func directRelay(t *testing.T) (r *relay, frame func(typ uint8, ts uint32, b []byte)) {
+	r = newRelay(t, 0)
+	s := r.play.conn.Stream(r.playID)
+	r.play.conn.link = recorder{r.play.far}
+	for i := range s.lane.out {
+		s.lane.out[i].send = nil
 	}
 	audio, video := r.pub.open(r.pubID), r.pub.open(r.pubID)
 	r.pub.write(video, typeVideo, 0, keyFrame)
 	r.pub.write(audio, typeAudio, 0, soundFrame)
 	r.run()
-	// The media hub posts frames to the shard; hand them over without the queue of the test network.
-	var posted []any
-	r.shard.cfg.Post = func(_ int, msg any) { posted = append(posted, msg) }
-	r.shard.media = nil
-	r.shard = NewShard(r.shard.cfg)
-
-	frames := [][]byte{append(appendHeader(nil, typeVideo, 40), interFrame...), append(appendHeader(nil, typeAudio, 40), soundFrame...)}
-	ts := byte(1)
-	conn := r.pub.conn
-	in := [2]*inFlow{video.in, audio.in}
+	r.direct = true
 	now := r.now
-	allocs := testing.AllocsPerRun(2000, func() {
-		ts++
-		now = now.Add(20 * time.Millisecond)
-		for i, b := range frames {
-			b[4] = ts
-			conn.incoming(now, in[i], rtmfp.CopyBuffer(b))
+	return r, func(typ uint8, ts uint32, b []byte) {
+		in := audio.in
+		if typ == typeVideo {
+			in = video.in
 		}
-		r.queue = r.queue[:0]
-	})
-	if allocs > 0 {
-		t.Errorf("publisher: %v allocations per two frames", allocs)
+		now = now.Add(20 * time.Millisecond)
+		m := rtmfp.NewBuffer(headerSize + len(b))
+		appendHeader(m.Bytes()[:0], typ, ts)
+		copy(m.Bytes()[headerSize:], b)
+		r.pub.conn.incoming(now, in, m)
+		for _, msg := range r.posted {
+			r.shard.HandlePost(now, msg)
+		}
+		r.posted = r.posted[:0]
+	}
+}
+
+// From the publisher's message to the players' flows nothing is allocated.
+func TestRelayAllocatesNothing(t *testing.T) {
+	r, frame := directRelay(t)
+	ts := uint32(0)
+	step := func() {
+		ts += 20
+		frame(typeVideo, ts, interFrame)
+		frame(typeAudio, ts, soundFrame)
+	}
+	for range 1000 {
+		step()
+	}
+	if allocs := testing.AllocsPerRun(1000, step); allocs > 0 && !raceEnabled {
+		t.Errorf("%v allocations per two frames", allocs)
+	}
+	st := r.play.conn.Stream(r.playID).Listener().Stats(r.now)
+	if st.Video.Frames < 2000 || st.Audio.Frames < 2000 {
+		t.Errorf("frames did not get through: %+v", st)
 	}
 }
 
 func BenchmarkRelay(b *testing.B) {
-	r := newRelay(&testing.T{}, 0)
-	video := r.pub.open(r.pubID)
-	r.pub.write(video, typeVideo, 0, keyFrame)
-	r.run()
-	msg := append(appendHeader(nil, typeVideo, 40), make([]byte, 1000)...)
-	msg[headerSize], msg[headerSize+1] = 0x27, 1
+	_, frame := directRelay(&testing.T{})
+	body := make([]byte, 1000)
+	body[0], body[1] = 0x27, 1
 	b.ReportAllocs()
+	ts := uint32(0)
 	for b.Loop() {
-		r.pub.conn.incoming(r.now, video.in, rtmfp.CopyBuffer(msg))
-		r.queue = r.queue[:0]
+		ts += 20
+		frame(typeVideo, ts, body)
 	}
 }

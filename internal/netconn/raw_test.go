@@ -21,6 +21,9 @@ type rig struct {
 	shard   *Shard
 	app     App
 	clients int
+
+	direct bool // keep posts in posted instead of the network's queue
+	posted []any
 }
 
 func newRig(t *testing.T, app App, change ...func(*Config)) *rig {
@@ -31,6 +34,10 @@ func newRig(t *testing.T, app App, change ...func(*Config)) *rig {
 		Post: func(shard int, msg any) {
 			if shard != 0 {
 				t.Errorf("post to shard %d", shard)
+			}
+			if r.direct {
+				r.posted = append(r.posted, msg)
+				return
 			}
 			r.do(func() { r.shard.HandlePost(r.now, msg) })
 		},

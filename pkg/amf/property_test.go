@@ -164,7 +164,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%x: %v", msg, err)
 			}
-			if e.Mode != AMF0Plus { // which does not keep mixed arrays and plain ones apart from sharing
+			if e.Mode != AMF0Plus { // where an array seen from AMF0 and from AMF3 is written twice
 				if s := sameGraph(v, got); s != "" {
 					t.Fatalf("%x: %s", msg, s)
 				}

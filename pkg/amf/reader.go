@@ -27,6 +27,10 @@ type Reader struct {
 	names    [32]string // member names of a long message seen lately
 }
 
+// keepTables is how many entries of tables Reset keeps memory for: one large message must not cost it for
+// ever.
+const keepTables = 1024
+
 // NewReader reads b as AMF0, in which marker 0x11 introduces an AMF3 value.
 func NewReader(b []byte, l Limits) *Reader {
 	r := new(Reader)
@@ -45,6 +49,9 @@ func NewReader3(b []byte, l Limits) *Reader {
 // tables and nothing of what was read.
 func (r *Reader) Reset(b []byte, l Limits) {
 	l = l.withDefaults()
+	if max(cap(r.members), cap(r.objects0), cap(r.tables.strings), cap(r.tables.objects), cap(r.tables.traits)) > keepTables {
+		*r = Reader{}
+	}
 	clear(r.objects0)
 	r.tables.reset()
 	*r = Reader{b: b, limits: l, left: l.Elements, objects0: r.objects0[:0], tables: r.tables, members: r.members[:0]}

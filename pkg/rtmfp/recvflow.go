@@ -145,12 +145,18 @@ func (f *RecvFlow) receive(now Time, c *userData) {
 		if c.seq > maxSequence || !f.seen.add(c.seq) {
 			return
 		}
+		if !c.abandon {
+			s.stats.FragmentsReceived++
+		}
 		if c.final && f.final == 0 {
 			f.final = c.seq
 			s.ackNow = true
 		}
 	}
-	f.seen.addUpTo(c.fsn)
+	if c.fsn > f.seen.cum {
+		s.stats.FragmentsSkipped += f.seen.missing(c.fsn)
+		f.seen.addUpTo(c.fsn)
+	}
 	if !dup && f.state == recvOpen && !c.abandon {
 		f.store(c)
 	}

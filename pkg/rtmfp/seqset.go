@@ -62,6 +62,21 @@ func (s *seqSet) add(seq uint64) bool {
 	return true
 }
 
+// missing returns how many numbers from cum to seq are not in the set.
+func (s *seqSet) missing(seq uint64) uint64 {
+	if seq <= s.cum {
+		return 0
+	}
+	n := seq - s.cum
+	for _, r := range s.runs {
+		if r.from > seq {
+			break
+		}
+		n -= min(r.to, seq) - r.from + 1
+	}
+	return n
+}
+
 // addUpTo puts every number up to seq into the set.
 func (s *seqSet) addUpTo(seq uint64) {
 	if seq > s.cum {

@@ -82,12 +82,14 @@ type Session struct {
 
 // SessionStats counts what a session did; sizes are bytes, times nanoseconds.
 type SessionStats struct {
-	PacketsSent, PacketsReceived       uint64
-	BytesSent, BytesReceived           uint64
-	FragmentsSent, FragmentsLost       uint64
-	BytesOutstanding, CongestionWindow int
-	Opened                             Time
-	LastReceived                       Time
+	PacketsSent, PacketsReceived uint64
+	BytesSent, BytesReceived     uint64
+	FragmentsSent, FragmentsLost uint64
+	// FragmentsReceived arrived; FragmentsSkipped were given up by the sender before they did.
+	FragmentsReceived, FragmentsSkipped uint64
+	BytesOutstanding, CongestionWindow  int
+	Opened                              Time
+	LastReceived                        Time
 }
 
 // flowList is a FIFO of flows linked through readyNxt.

@@ -91,6 +91,15 @@ func Listen(cfg Config) (*Transport, error) {
 func bind(cfg Config) ([]*conn, error) {
 	var conns []*conn
 	addr := cfg.Addr
+	if cfg.Shards > 1 && addr.Port() != 0 {
+		// A shared port would also be shared with another process that shares it, and half of the
+		// datagrams would go there. Binding it alone first finds out.
+		alone, err := listen(addr, false, 0)
+		if err != nil {
+			return nil, err
+		}
+		alone.udp.Close()
+	}
 	for range cfg.Shards {
 		c, err := listen(addr, cfg.Shards > 1, cfg.Buffer)
 		if err != nil {
