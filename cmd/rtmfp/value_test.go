@@ -64,8 +64,10 @@ func TestFormatValue(t *testing.T) {
 		{&amf.Date{Millis: math.NaN()}, "null"},
 		{&amf.XML{Text: "<a/>"}, `"<a/>"`},
 		{&amf.Vector{Kind: amf.VectorInt, Numbers: []float64{1, 2}}, "[1,2]"},
-		{&amf.Dictionary{Entries: []amf.Entry{{Key: amf.Number(1), Value: amf.Null{}}, {Key: amf.String("k"), Value: o}}},
-			`{"1":null,"k":{"<b>":"a\"b"}}`},
+		{
+			&amf.Dictionary{Entries: []amf.Entry{{Key: amf.Number(1), Value: amf.Null{}}, {Key: amf.String("k"), Value: o}}},
+			`{"1":null,"k":{"<b>":"a\"b"}}`,
+		},
 		{loop, `{"me":"(cycle)"}`},
 		{self, `{"\"(cycle)\"":1}`},
 		{&amf.Array{Dense: []amf.Value{o, o}}, `[{"<b>":"a\"b"},{"<b>":"a\"b"}]`},

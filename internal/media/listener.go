@@ -3,8 +3,7 @@ package media
 import "github.com/monaserver/monaserver/pkg/rtmfp"
 
 // Listener is one player of a name. It outlives publishers, until Close. Its methods are the shard
-// goroutine's, except Name, Owner,
-// Publication and Stats, which are safe for all.
+// goroutine's, except Name, Owner, Publication and Stats, which are safe for all.
 type Listener struct {
 	shard *Shard
 	group *group
@@ -172,7 +171,9 @@ func (l *Listener) video(now rtmfp.Time, f *Frame) {
 	}
 	if f.Role == Key {
 		l.waitKey, l.gop = false, id
-		l.expireStale(now)
+		if !l.closed {
+			l.expireStale(now)
+		}
 	}
 	l.queues[videoIndex].push(waiting{id, now, f.due})
 }
@@ -250,7 +251,11 @@ func (l *Listener) data(now rtmfp.Time, f *Frame) {
 	l.send(now, f, l.clock.dataTime(f), WriteOptions{})
 }
 
+// send writes f and returns its id, 0 if it was not written.
 func (l *Listener) send(now rtmfp.Time, f *Frame, ts uint32, o WriteOptions) uint64 {
+	if l.closed { // by the sink, while it took the header of f
+		return 0
+	}
 	id := l.sink.Write(now, f, ts, o)
 	if id == 0 {
 		l.drop(f, DropRefused)

@@ -446,6 +446,11 @@ func TestHeadersKeptAreBounded(t *testing.T) {
 	if n := len(p.Header(Video)); n > 100 {
 		t.Errorf("a header of %d bytes was kept", n)
 	}
+	p.Close()
+	early.l.Close(r.now)
+	late.l.Close(r.now)
+	r.run()
+	r.checkEmpty()
 	if w := late.writes[len(late.writes)-1]; w.role != Mark || w.o != (WriteOptions{}) {
 		t.Errorf("the huge header went out as %v", w.role)
 	}
@@ -494,6 +499,13 @@ func TestSinkChangesListenersWhileCalled(t *testing.T) {
 	r.shards[0].Subscribe(r.now, "", "cam", d, Options{})
 	r.push(Video, 80, key("k3"))
 	d.want("published")
+
+	// One that leaves in the middle of what a key frame brings.
+	r.push(Video, 120, avcHeader("V"))
+	_, e := r.play(0, "cam", Options{})
+	e.onWrite = func(written) { e.l.Close(r.now) }
+	r.push(Video, 120, key("k4"))
+	e.want("published", "video header @0 V")
 	c.l.Close(r.now)
 	r.pub.Close()
 	r.run()

@@ -76,7 +76,6 @@ func (a *Attachment) Skipped() uint64 { return a.skipped.Load() }
 // the limit, which only a flood of them reaches.
 func (a *Attachment) push(f *Frame) {
 	if f.Role == Published || f.Role == Unpublished {
-		a.skipping, a.resync = false, false
 		a.post(f)
 		return
 	}

@@ -58,6 +58,8 @@ type Client struct {
 	streams   map[uint32]*ClientStream
 	wake      rtmfp.Time
 	until     rtmfp.Time // leaving: when to stop waiting
+	listenTo  rtmfp.Time // our control flow was rejected: until when to listen why
+	giveUp    rtmfp.Time // rejected: when to stop waiting for a reason
 }
 
 // NewClient makes s a NetConnection: as soon as the session is open, connect is sent.
@@ -242,8 +244,8 @@ func (c *Client) checkLeft(now rtmfp.Time) {
 
 // fail ends the connection because of err.
 func (c *Client) fail(now rtmfp.Time, err error) {
-	if c.err == nil {
+	if !c.leaving {
 		c.err = err
+		c.Close(now)
 	}
-	c.Close(now)
 }

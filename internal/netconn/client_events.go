@@ -1,8 +1,8 @@
 package netconn
 
 import (
-	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/pkg/amf"
@@ -75,22 +75,28 @@ func (c *Client) sendRejected(now rtmfp.Time, o *outFlow, f sendFlow) {
 	}
 	o.rejected, o.send = true, nil
 	switch {
-	case o.lane == &c.control && c.peerControl != nil:
-		// A server that refuses rejects our flow at once, but why it does is still on its way: the end
-		// of its own control flow follows.
 	case o.lane == &c.control:
-		c.fail(now, rtmfp.ErrPeerClosed)
+		// A server that refuses rejects our flow at once. Why it does is still on its way: its own
+		// control flow ends after that, or the session does.
+		c.giveUp = now.Add(refusalWait)
+		c.wakeAt(c.giveUp)
 	default:
 		c.checkLeft(now)
 		c.sendReady(now, o)
 	}
 }
 
+// rejectedListen is how long a client listens to a server that rejected its control flow.
+const rejectedListen = time.Second
+
 func (c *Client) sendEnded(now rtmfp.Time, o *outFlow, f sendFlow) {
 	o.sendEnded(f)
 	c.checkLeft(now)
 	c.sendReady(now, o)
 }
+
+// refusalWait is how long the words of a server that rejected the connection are waited for.
+const refusalWait = 2 * time.Second
 
 // sendReady passes on that a flow drained, or ended.
 func (c *Client) sendReady(now rtmfp.Time, o *outFlow) {
@@ -105,7 +111,7 @@ func (c *Client) over(now rtmfp.Time, err error) {
 		return
 	}
 	c.closed = true
-	if c.err == nil && !(c.leaving && errors.Is(err, rtmfp.ErrClosed)) {
+	if !c.leaving {
 		c.err = err
 	}
 	c.dropHeld(&c.control)
@@ -133,6 +139,12 @@ func (c *Client) expire(now rtmfp.Time) {
 		return
 	}
 	c.expireSyncs(now)
+	if c.giveUp != 0 && !c.leaving {
+		if now >= c.giveUp {
+			c.fail(now, rtmfp.ErrPeerClosed)
+		}
+		c.wakeAt(c.giveUp)
+	}
 	if c.until != 0 {
 		if now >= c.until {
 			c.link.Close(now)

@@ -233,7 +233,9 @@ func TestClientHonoursFlowSync(t *testing.T) {
 	c := r.newClient(ClientConfig{URL: "rtmfp://h/live"})
 	s := c.stream()
 	c.log = nil
-	in := func() *inFlow { return c.attach(&s.lane, &pipeRecv{send: &pipeSend{end: c.end}}, flowMetadata{stream: s.ID()}) }
+	in := func() *inFlow {
+		return c.attach(&s.lane, &pipeRecv{send: &pipeSend{end: c.end}}, flowMetadata{stream: s.ID()})
+	}
 	data, video := in(), in()
 	sync := func(f *inFlow) {
 		c.incoming(r.now, f, rtmfp.CopyBuffer(appendUserControl(nil, userControl{eventFlowSync, 9, 2, 2})))

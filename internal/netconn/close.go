@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"slices"
+	"time"
 
 	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -48,8 +49,8 @@ func (c *Conn) sayClose(now rtmfp.Time) {
 	c.writeCommand(now, c.codec().command("close", 0, 0, []amf.Value(nil)...))
 }
 
-// goodbye ends everything the client does and closes its flows after what is queued. Rejecting the
-// client's control flow as well is what makes every kind of client notice.
+// goodbye ends everything the client does and closes our flows after what is queued. farewell follows when
+// that has arrived, or took too long.
 func (c *Conn) goodbye(now rtmfp.Time, err error) {
 	if c.state >= stateClosing {
 		return
@@ -61,15 +62,29 @@ func (c *Conn) goodbye(now rtmfp.Time, err error) {
 		c.closeLane(now, &s.lane)
 		c.rejectLane(now, &s.lane)
 	}
-	c.rejectLane(now, &c.control)
 	if control == nil {
-		c.link.Close(now)
+		c.farewell(now)
 		return
 	}
 	control.Close(now) // stays in out, for sendEnded
 	c.deadline = now.Add(c.limits.Linger)
 	c.wakeAt(c.deadline)
 }
+
+// farewell rejects the client's control flow, which some clients need to notice the end, and then closes
+// the session. Done earlier, it would overtake our last words, and clients stop listening at either.
+func (c *Conn) farewell(now rtmfp.Time) {
+	if c.farewellDone {
+		return
+	}
+	c.farewellDone = true
+	c.rejectLane(now, &c.control)
+	c.deadline = now.Add(rejectHead)
+	c.wakeAt(c.deadline)
+}
+
+// rejectHead is the head start of a flow's rejection over the end of the session.
+const rejectHead = 200 * time.Millisecond
 
 // controlEnded handles the end of the client's control flow or its refusal of ours. Either means that the
 // connection is over, and may overtake the last frames of what the client publishes, so those get a

@@ -37,22 +37,23 @@ type Conn struct {
 
 	// The shard's goroutine.
 	carrier
-	state      connState
-	registered bool      // in the registry
-	accepted   bool      // App.Closed is due
-	ending     bool      // the client is leaving
-	streams    []*Stream // by id
-	connecting *ConnectRequest
-	calls      []*CallRequest
-	early      []*rtmfp.Buffer // invocations before the answer to connect
-	groups     []*Membership
-	observeAt  rtmfp.Time
-	wake       rtmfp.Time // when the session's timer fires; 0 = not set
-	deadline   rtmfp.Time // of stateNew: connect; of ending and stateClosing: the end
-	keepServer time.Duration
-	keepPeer   time.Duration
-	probeFrom  rtmfp.Time
-	probeUntil rtmfp.Time
+	state        connState
+	registered   bool // in the registry
+	accepted     bool // App.Closed is due
+	ending       bool // the client is leaving
+	farewellDone bool
+	streams      []*Stream // by id
+	connecting   *ConnectRequest
+	calls        []*CallRequest
+	early        []*rtmfp.Buffer // invocations before the answer to connect
+	groups       []*Membership
+	observeAt    rtmfp.Time
+	wake         rtmfp.Time // when the session's timer fires; 0 = not set
+	deadline     rtmfp.Time // of stateNew: connect; of ending and stateClosing: the end
+	keepServer   time.Duration
+	keepPeer     time.Duration
+	probeFrom    rtmfp.Time
+	probeUntil   rtmfp.Time
 
 	// User is the application's. The shard's goroutine.
 	User any
@@ -230,11 +231,14 @@ func (c *Conn) expire(now rtmfp.Time) {
 		}
 		c.wakeAt(c.deadline)
 	case stateClosing:
-		if now >= c.deadline {
+		switch {
+		case now < c.deadline:
+			c.wakeAt(c.deadline)
+		case c.farewellDone:
 			c.link.Close(now)
-			return
+		default:
+			c.farewell(now)
 		}
-		c.wakeAt(c.deadline)
 		return
 	case stateClosed:
 		return

@@ -1,6 +1,8 @@
 package netconn
 
 import (
+	"time"
+
 	"github.com/rs/zerolog"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -77,6 +79,9 @@ func (c *Conn) flowEnded(now rtmfp.Time, in *inFlow, err error) {
 	c.checkEnding(now)
 }
 
+// rejectLinger is how long the session stays after the client's control flow was rejected.
+const rejectLinger = 100 * time.Millisecond
+
 // sendRejected handles the refusal of one of our flows.
 func (c *Conn) sendRejected(now rtmfp.Time, o *outFlow, f sendFlow) {
 	if o.send != f {
@@ -94,6 +99,6 @@ func (c *Conn) sendEnded(now rtmfp.Time, o *outFlow, f sendFlow) {
 	last := o.lane == &c.control && o.send == f
 	o.sendEnded(f)
 	if last && c.state == stateClosing {
-		c.link.Close(now)
+		c.farewell(now)
 	}
 }

@@ -9,17 +9,21 @@ func connectCommand(t testing.TB) []byte { return loadDialogue(t)[0].payload(t) 
 
 // metadata is the object an encoder for live video usually publishes.
 func metadata() *Array {
-	a := &Array{}
-	for _, m := range []Member{
-		{"duration", Number(0)}, {"width", Number(1280)}, {"height", Number(720)},
-		{"videodatarate", Number(2500)}, {"framerate", Number(30)}, {"videocodecid", Number(7)},
-		{"audiodatarate", Number(128)}, {"audiosamplerate", Number(44100)}, {"audiosamplesize", Number(16)},
-		{"stereo", Bool(true)}, {"audiocodecid", Number(10)}, {"encoder", String("Lavf60.16.100")},
+	return &Array{Named: []Member{
+		{"duration", Number(0)},
+		{"width", Number(1280)},
+		{"height", Number(720)},
+		{"videodatarate", Number(2500)},
+		{"framerate", Number(30)},
+		{"videocodecid", Number(7)},
+		{"audiodatarate", Number(128)},
+		{"audiosamplerate", Number(44100)},
+		{"audiosamplesize", Number(16)},
+		{"stereo", Bool(true)},
+		{"audiocodecid", Number(10)},
+		{"encoder", String("Lavf60.16.100")},
 		{"filesize", Number(0)},
-	} {
-		a.Named = append(a.Named, m)
-	}
-	return a
+	}}
 }
 
 func BenchmarkDecodeConnect(b *testing.B) {

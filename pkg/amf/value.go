@@ -55,7 +55,7 @@ type Object struct {
 }
 
 // Array is an array: elements 0 to n-1, and any other members by name. An AMF0 ECMA array ends here
-// too: its members named 0, 1, 2 … in this order are elements.
+// too: its members named 0, 1, 2 …, in any order, are elements.
 type Array struct {
 	Dense []Value
 	Named []Member

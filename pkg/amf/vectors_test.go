@@ -135,10 +135,14 @@ func TestVectorValues(t *testing.T) {
 		// A member without a name is not the end (AMF0 §2.11: that has marker 9).
 		{"03 0000 05 0001 61 06 000009", false, NewObject(Member{"", Null{}}, Member{"a", Undefined{}})},
 		// The count of an ECMA array is not believed; 0, 1, … are elements in any order.
-		{"08 ffffffff 0001 31 05 0001 30 06 0002 3031 05 000009", false,
-			&Array{Dense: []Value{Undefined{}, Null{}}, Named: []Member{{"01", Null{}}}}},
-		{"08 00000000 0001 30 05 0001 32 05 0001 30 06 000009", false,
-			&Array{Dense: []Value{Undefined{}}, Named: []Member{{"2", Null{}}}}},
+		{
+			"08 ffffffff 0001 31 05 0001 30 06 0002 3031 05 000009", false,
+			&Array{Dense: []Value{Undefined{}, Null{}}, Named: []Member{{"01", Null{}}}},
+		},
+		{
+			"08 00000000 0001 30 05 0001 32 05 0001 30 06 000009", false,
+			&Array{Dense: []Value{Undefined{}}, Named: []Member{{"2", Null{}}}},
+		},
 		{"04ffffffff", true, Number(-1)},
 		{"04c0808000", true, Number(-1 << 28)},
 		{"04bfffffff", true, Number(1<<28 - 1)},
@@ -148,10 +152,14 @@ func TestVectorValues(t *testing.T) {
 		{"0b 09 3c612f3e", true, &XML{Text: "<a/>"}},
 		{"0801426a5e2632886000", true, &Date{905989690435}},
 		// sealed a, then dynamic b
-		{"0a 1b 03 43 03 61 0401 03 62 0402 01", true,
-			&Object{Class: "C", Sealed: 1, Members: []Member{{"a", Number(1)}, {"b", Number(2)}}}},
-		{"0a 13 03 43 03 61 0401", true,
-			&Object{Class: "C", Sealed: 1, Static: true, Members: []Member{{"a", Number(1)}}}},
+		{
+			"0a 1b 03 43 03 61 0401 03 62 0402 01", true,
+			&Object{Class: "C", Sealed: 1, Members: []Member{{"a", Number(1)}, {"b", Number(2)}}},
+		},
+		{
+			"0a 13 03 43 03 61 0401", true,
+			&Object{Class: "C", Sealed: 1, Static: true, Members: []Member{{"a", Number(1)}}},
+		},
 		{"0d 05 00 ffffffff 00000001", true, &Vector{Kind: VectorInt, Numbers: []float64{-1, 1}}},
 		{"0e 05 01 ffffffff 00000001", true, &Vector{Kind: VectorUint, Fixed: true, Numbers: []float64{1<<32 - 1, 1}}},
 		{"0f 03 00 3ff8000000000000", true, &Vector{Kind: VectorDouble, Numbers: []float64{1.5}}},

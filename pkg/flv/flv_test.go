@@ -137,8 +137,8 @@ func TestTruncated(t *testing.T) {
 	for n := range b {
 		r := NewReader(bytes.NewReader(b[:n]), Options{})
 		tags, err := readAll(r)
-		if d := cmp.Diff(all[:len(tags)], tags); len(tags) > 0 && d != "" {
-			t.Fatal(d)
+		if len(tags) > 0 && !reflect.DeepEqual(all[:len(tags)], tags) {
+			t.Fatalf("%d: other tags", n)
 		}
 		end := headerSize + sizeSize // of the last whole tag, with its size
 		for _, tag := range tags {

@@ -207,10 +207,14 @@ func (e *Endpoint) HandleTimeout(now Time) {
 	for len(e.timers) > 0 && e.timers[0].timerAt <= now {
 		s := e.timers[0]
 		e.timers.remove(s)
-		if t := s.nextDeadline(); t != 0 && t <= now {
+		if due(s.nextDeadline(), now) {
 			s.onTimer(now)
 		}
-		s.reschedule()
+		if s.state != stateClosed {
+			if t := s.nextDeadline(); t != 0 { // always later, so that no session can hold up the others
+				e.timers.set(s, max(t, now+1))
+			}
+		}
 	}
 }
 

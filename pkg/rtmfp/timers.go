@@ -74,28 +74,29 @@ func (s *Session) nextDeadline() Time {
 	if o := s.opening; o != nil {
 		return o.nextDeadline()
 	}
+	if s.state != stateOpen {
+		consider(s.closeAt)
+		consider(s.closeEnd)
+		return t
+	}
 	consider(s.delackAt)
 	consider(s.timeoutAt)
 	consider(s.keepaliveAt)
-	consider(s.closeAt)
-	consider(s.closeEnd)
 	consider(s.wakeAt)
 	consider(s.lingerAt)
 	consider(s.paceAt)
-	if s.state == stateOpen {
-		if s.waitSince != 0 {
-			consider(s.waitSince.Add(s.e.cfg.RetransmitLimit))
-		}
-		if s.ackProgress != 0 {
-			consider(s.ackProgress.Add(s.e.cfg.RetransmitLimit))
-		}
-		if s.idleSince != 0 {
-			consider(s.idleSince.Add(s.e.cfg.IdleLimit))
-		}
-		if s.probing {
-			for _, f := range s.sendFlows {
-				consider(f.probeAt)
-			}
+	if s.waitSince != 0 {
+		consider(s.waitSince.Add(s.e.cfg.RetransmitLimit))
+	}
+	if s.ackProgress != 0 {
+		consider(s.ackProgress.Add(s.e.cfg.RetransmitLimit))
+	}
+	if s.idleSince != 0 {
+		consider(s.idleSince.Add(s.e.cfg.IdleLimit))
+	}
+	if s.probing {
+		for _, f := range s.sendFlows {
+			consider(f.probeAt)
 		}
 	}
 	return t
