@@ -48,8 +48,9 @@ func (f *fakeTransport) Start(context.Context) error {
 		return server.ListenError("RTMFP.port", "UDP", addr, err)
 	}
 	f.l = l
-	go func() { // holds one connection until the process ends
+	go func() { // greets one client and holds its connection until the process ends
 		if c, err := l.Accept(); err == nil {
+			_, _ = c.Write([]byte("hello"))
 			_, _ = io.Copy(io.Discard, c)
 		}
 	}()

@@ -87,6 +87,9 @@ func TestBackground(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	if _, err := io.ReadFull(c, make([]byte, len("hello"))); err != nil {
+		t.Fatal(err)
+	}
 	if text, err := os.ReadFile(filepath.Join(cmd.Dir, "pid")); err != nil || strings.TrimSpace(string(text)) != string(m[1]) {
 		t.Errorf("pid file: %q, %v, want %s", text, err, m[1])
 	}

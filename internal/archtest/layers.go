@@ -29,12 +29,12 @@ var layers = []layer{
 	{
 		dir:   "internal/script",
 		own:   []string{"pkg/", "internal/script", "internal/mesh", "internal/netconn", "internal/media", "internal/rendezvous"},
-		other: slices.Concat(logs, []string{"github.com/yuin/gopher-lua", "go.etcd.io/bbolt"}),
+		other: slices.Concat(logs, []string{"github.com/yuin/gopher-lua", "go.etcd.io/bbolt", "golang.org/x/time/rate"}),
 	},
 	{dir: "internal/server", own: []string{"pkg/", "internal/"}, other: anyModule},
 
 	{dir: "cmd/monaserver", own: []string{"internal/server", "internal/config"}, other: []string{"golang.org/x/term"}},
-	{dir: "cmd/rtmfp", own: []string{"pkg/", "internal/netconn"}, other: []string{"golang.org/x/term", "golang.org/x/sync"}},
+	{dir: "cmd/rtmfp", own: []string{"pkg/", "internal/netconn", "internal/media"}, other: []string{"golang.org/x/term", "golang.org/x/sync"}},
 
 	{dir: "internal/simnet", own: []string{"pkg/rtmfp"}},
 	{dir: "internal/archtest"},

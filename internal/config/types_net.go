@@ -30,6 +30,14 @@ func (h HostPort) wildcard() bool {
 	return err == nil && ip.IsUnspecified()
 }
 
+// parseIP reads an IP, an IPv6 one with or without brackets.
+func parseIP(s string) (netip.Addr, error) {
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		s = inner[:len(inner)-1]
+	}
+	return netip.ParseAddr(s)
+}
+
 var (
 	errHost = errors.New("this is not a host name or IP")
 	errPort = errors.New("the port must be a number from 1 to 65535")
@@ -37,7 +45,7 @@ var (
 )
 
 func parseHostPort(s string) (HostPort, error) {
-	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	if ip, err := parseIP(s); err == nil {
 		return HostPort{Host: ip.String()}, nil
 	}
 	if strings.Contains(s, "/") {
@@ -55,7 +63,7 @@ func parseHostPort(s string) (HostPort, error) {
 		}
 		h.Port = uint16(n)
 	}
-	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil {
+	if ip, err := parseIP(host); err == nil {
 		h.Host = ip.String()
 		return h, nil
 	}
@@ -110,7 +118,7 @@ func ip() kind[netip.Addr] {
 	return kind[netip.Addr]{
 		name: "IP", want: "an IP such as 0.0.0.0, 192.0.2.1 or ::",
 		parse: func(s string) (netip.Addr, error) {
-			a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+			a, err := parseIP(s)
 			if err != nil {
 				return a, errWant
 			}
@@ -134,7 +142,7 @@ func prefixes() kind[[]netip.Prefix] {
 			for _, e := range splitList(s) {
 				p, err := netip.ParsePrefix(e)
 				if err != nil {
-					a, err := netip.ParseAddr(strings.Trim(e, "[]"))
+					a, err := parseIP(e)
 					if err != nil || a.Zone() != "" {
 						return nil, fmt.Errorf("entry %q", e)
 					}

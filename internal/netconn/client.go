@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -20,6 +21,7 @@ type ClientConfig struct {
 	Args           []amf.Value      // for the application's connect handler
 	PeerAddresses  []netip.AddrPort // our own addresses, told with setPeerInfo
 	Limits         Limits
+	Timeout        time.Duration // for the answer to connect, once the session is open; 0 = 30 s
 
 	// OnConnect tells that the server accepted.
 	OnConnect func(now rtmfp.Time, info Info)
@@ -31,6 +33,9 @@ type ClientConfig struct {
 	// a *StatusError.
 	OnClose func(now rtmfp.Time, err error)
 }
+
+// ErrNoAnswer ends a connection whose connect the server did not answer.
+var ErrNoAnswer = errors.New("netconn: the server does not answer connect")
 
 // StatusError is a failure reported by the server.
 type StatusError struct{ Info }
@@ -57,8 +62,8 @@ type Client struct {
 	calls     map[float64]func(now rtmfp.Time, r Result)
 	streams   map[uint32]*ClientStream
 	wake      rtmfp.Time
+	connectBy rtmfp.Time // when to stop waiting for the answer to connect
 	until     rtmfp.Time // leaving: when to stop waiting
-	listenTo  rtmfp.Time // our control flow was rejected: until when to listen why
 	giveUp    rtmfp.Time // rejected: when to stop waiting for a reason
 }
 
@@ -75,6 +80,7 @@ func NewClient(now rtmfp.Time, s *rtmfp.Session, cfg ClientConfig) *Client {
 func newClient(l link, cfg ClientConfig) *Client {
 	c := &Client{cfg: cfg, calls: make(map[float64]func(rtmfp.Time, Result)), streams: make(map[uint32]*ClientStream)}
 	c.cfg.Limits = cfg.Limits.withDefaults()
+	setDefault(&c.cfg.Timeout, connectDelay)
 	c.carrier = carrier{link: l, owner: c, limits: &c.cfg.Limits, counters: &c.counts, control: newLane(0)}
 	return c
 }
@@ -118,7 +124,10 @@ func (c *Client) connect(now rtmfp.Time) {
 	}
 	if err := c.writeBytes(now, c.control.flow(outOther), b); err != nil {
 		c.fail(now, err)
+		return
 	}
+	c.connectBy = now.Add(c.cfg.Timeout)
+	c.wakeAt(c.connectBy)
 }
 
 func (c *Client) connectAnswered(now rtmfp.Time, r Result) {
@@ -132,7 +141,7 @@ func (c *Client) connectAnswered(now rtmfp.Time, r Result) {
 			c.encoding = 3
 		}
 	}
-	c.connected = true
+	c.connected, c.connectBy = true, 0
 	addrs := make([]amf.Value, 0, len(c.cfg.PeerAddresses))
 	for _, a := range c.cfg.PeerAddresses {
 		addrs = append(addrs, amf.String(a.String()))

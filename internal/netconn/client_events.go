@@ -39,15 +39,25 @@ func (c *Client) opened(now rtmfp.Time) { c.connect(now) }
 // incoming implements party.
 func (c *Client) incoming(now rtmfp.Time, in *inFlow, m *rtmfp.Buffer) { c.message(now, in, m) }
 
+// missed implements party.
+func (c *Client) missed(in *inFlow, _ uint8, n int) {
+	if in.lane == nil {
+		return
+	}
+	if s := c.streams[in.lane.id]; s != nil {
+		s.lost += uint64(n)
+	}
+}
+
 // moved implements party.
 func (c *Client) moved(rtmfp.Time, netip.AddrPort) {}
 
-// flow accepts the server's flows: its control flow, which answers ours, and those of our streams.
-func (c *Client) flow(now rtmfp.Time, recv recvFlow, assoc sendFlow) *inFlow {
+// flow accepts the server's flows: its control flow first, then those of our streams. What they answer
+// does not matter, as the session has only this connection.
+func (c *Client) flow(now rtmfp.Time, recv recvFlow, _ sendFlow) *inFlow {
 	md := parseFlowMetadata(recv.Metadata())
 	l := c.lane(md.stream)
-	if md.kind != flowTC || l == nil || c.leaving || c.flows >= c.limits.Flows ||
-		(c.peerControl == nil && (md.stream != 0 || (assoc != nil && assoc != c.control.out[outOther].send))) {
+	if md.kind != flowTC || l == nil || c.leaving || c.flows >= c.limits.Flows || (c.peerControl == nil && md.stream != 0) {
 		c.counts.FlowsRejected.Add(1)
 		recv.Reject(now, 0)
 		return nil
@@ -74,20 +84,16 @@ func (c *Client) sendRejected(now rtmfp.Time, o *outFlow, f sendFlow) {
 		return
 	}
 	o.rejected, o.send = true, nil
-	switch {
-	case o.lane == &c.control:
-		// A server that refuses rejects our flow at once. Why it does is still on its way: its own
-		// control flow ends after that, or the session does.
+	if o.lane == &c.control {
+		// Some servers reject our flow at once when they refuse. Why they do is still on its way: their
+		// own control flow ends after that, or the session does.
 		c.giveUp = now.Add(refusalWait)
 		c.wakeAt(c.giveUp)
-	default:
-		c.checkLeft(now)
+	} else {
 		c.sendReady(now, o)
 	}
+	c.checkLeft(now)
 }
-
-// rejectedListen is how long a client listens to a server that rejected its control flow.
-const rejectedListen = time.Second
 
 func (c *Client) sendEnded(now rtmfp.Time, o *outFlow, f sendFlow) {
 	o.sendEnded(f)
@@ -139,18 +145,25 @@ func (c *Client) expire(now rtmfp.Time) {
 		return
 	}
 	c.expireSyncs(now)
-	if c.giveUp != 0 && !c.leaving {
-		if now >= c.giveUp {
-			c.fail(now, rtmfp.ErrPeerClosed)
-		}
-		c.wakeAt(c.giveUp)
-	}
+	c.expireWait(now, c.giveUp, rtmfp.ErrPeerClosed)
+	c.expireWait(now, c.connectBy, ErrNoAnswer)
 	if c.until != 0 {
 		if now >= c.until {
 			c.link.Close(now)
 			return
 		}
 		c.wakeAt(c.until)
+	}
+}
+
+// expireWait fails with err if the time until is over.
+func (c *Client) expireWait(now, until rtmfp.Time, err error) {
+	switch {
+	case until == 0 || c.leaving:
+	case now >= until:
+		c.fail(now, err)
+	default:
+		c.wakeAt(until)
 	}
 }
 

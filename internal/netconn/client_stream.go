@@ -29,6 +29,7 @@ type ClientStream struct {
 	cfg     StreamConfig
 	readyAt int // bytes
 	ready   func(now rtmfp.Time)
+	lost    uint64
 }
 
 // ID is the stream ID that the server chose.
@@ -161,6 +162,9 @@ func (s *ClientStream) Abandoned() uint64 {
 	}
 	return n
 }
+
+// Lost returns the number of frames that the server gave up sending, as far as is known.
+func (s *ClientStream) Lost() uint64 { return s.lost }
 
 // NotifyBelow calls f once when none of the stream's flows has more than n bytes queued, maybe at once.
 // A later call replaces an earlier one.

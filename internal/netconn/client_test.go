@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -268,4 +269,29 @@ func TestClientOldServer(t *testing.T) {
 		}
 	}
 	c.heard(t, "call f 0")
+}
+
+func TestClientTimeout(t *testing.T) {
+	r := newRig(t, &askApp{connect: func(rtmfp.Time, *ConnectRequest) {}})
+	c := r.newClient(ClientConfig{URL: "rtmfp://h/live", Timeout: 5 * time.Second})
+	r.advance(4 * time.Second)
+	c.heard(t)
+	r.advance(2 * time.Second)
+	c.heard(t, "closed "+ErrNoAnswer.Error())
+}
+
+// A server that rejects the control flow may still say why; one that says nothing is given up.
+func TestClientControlRejected(t *testing.T) {
+	r := newRig(t, &askApp{connect: func(rtmfp.Time, *ConnectRequest) {}})
+	c := r.newClient(ClientConfig{URL: "rtmfp://h/live"})
+	c.end.peer.party.(*Conn).peerControl.recv.Reject(r.now, 0)
+	r.advance(time.Second)
+	c.heard(t)
+	c.end.peer.party.(*Conn).Close(r.now, CodeConnectRejected, "because")
+	c.heard(t, "closed NetConnection.Connect.Rejected: because")
+
+	c = r.newClient(ClientConfig{URL: "rtmfp://h/live"})
+	c.end.peer.party.(*Conn).peerControl.recv.Reject(r.now, 0)
+	r.advance(3 * time.Second)
+	c.heard(t, "closed "+rtmfp.ErrPeerClosed.Error())
 }

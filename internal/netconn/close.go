@@ -4,12 +4,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
 // Close ends the connection in order. With a code, the client is told why first: by an error that answers
-// its connect, or by a status. What is queued is sent, for a short while; then the session is closed.
+// its connect, or by a status; without one its flows just end. What is queued is sent, for a short while;
+// then the session is closed.
 func (c *Conn) Close(now rtmfp.Time, code, description string) {
 	switch c.state {
 	case stateNew, stateConnecting:
@@ -23,11 +26,13 @@ func (c *Conn) Close(now rtmfp.Time, code, description string) {
 		}
 		c.refuse(now, transaction, code, description)
 	case stateConnected:
-		// Strict clients take nothing unsolicited on stream 0 that has arguments.
-		if code != "" && !c.strict {
-			c.writeCommand(now, c.codec().status("onStatus", 0, newInfo(levelStatus, code, description)))
+		if code != "" {
+			// Strict clients take nothing unsolicited on stream 0 that has arguments.
+			if !c.strict {
+				c.writeCommand(now, c.codec().status("onStatus", 0, newInfo(levelStatus, code, description)))
+			}
+			c.sayClose(now)
 		}
-		c.sayClose(now)
 		c.goodbye(now, rtmfp.ErrClosed)
 	}
 }
@@ -67,9 +72,20 @@ func (c *Conn) goodbye(now rtmfp.Time, err error) {
 		return
 	}
 	control.Close(now) // stays in out, for sendEnded
-	c.deadline = now.Add(c.limits.Linger)
+	c.deadline = now.Add(c.linger())
 	c.wakeAt(c.deadline)
 }
+
+// linger is how long to wait for the acknowledgement of our last words. Before the first measured round
+// trip, the first retransmission takes 3 s (RFC 7016 §3.5.2.2), and often they are our first words.
+func (c *Conn) linger() time.Duration {
+	if c.link.RTT() == 0 {
+		return max(c.limits.Linger, firstLinger)
+	}
+	return c.limits.Linger
+}
+
+const firstLinger = 4 * time.Second
 
 // farewell rejects the client's control flow, which some clients need to notice the end, and then closes
 // the session. Done earlier, it would overtake our last words, and clients stop listening at either.
@@ -139,7 +155,7 @@ func (c *Conn) finish(now rtmfp.Time, err error) {
 	for _, r := range c.calls {
 		r.done = true
 	}
-	c.calls = nil
+	c.calls, c.callBytes = nil, 0
 	c.dropEarly()
 	for len(c.groups) > 0 {
 		c.leaveGroup(now, c.groups[len(c.groups)-1])
@@ -158,6 +174,7 @@ func (c *Conn) finish(now rtmfp.Time, err error) {
 	if c.accepted {
 		c.accepted = false
 		c.counters.Connected.Add(-1)
+		c.shard.log(now, zerolog.DebugLevel, "closed", c).AnErr("reason", err).Msg("client gone")
 		c.shard.cfg.App.Closed(now, c, err)
 	}
 }

@@ -35,6 +35,7 @@ func TestLastFramesOfLeavingPublisher(t *testing.T) {
 			video.Close(r.now)
 			r.play.expect(r.playID, "video 40 2701000000bb", "sync of 2", "sync of 2",
 				"onStatus 0 [status NetStream.Play.UnpublishNotify: cam is now unpublished]", "sync of 2", "sync of 2")
+			r.advance(time.Second)
 			if how == "delete stream" {
 				if r.pub.conn.Stream(r.pubID) != nil || r.pub.closed != nil {
 					t.Error("stream left, or connection closed")
@@ -54,7 +55,7 @@ func TestLeavingPublisherTimeout(t *testing.T) {
 	if r.pub.closed != nil {
 		t.Error("closed too early")
 	}
-	r.advance(200 * time.Millisecond)
+	r.advance(400 * time.Millisecond)
 	if r.pub.closed == nil {
 		t.Error("not closed")
 	}
@@ -100,7 +101,7 @@ func TestEndOrder(t *testing.T) {
 			c.conn.Close(r.now, CodeConnectRejected, "go away")
 			want += rtmfp.ErrClosed.Error() + "]"
 		}
-		r.run()
+		r.advance(time.Second)
 		if got := fmt.Sprint(app.log); got != want {
 			t.Errorf("%s: %s, want %s", how, got, want)
 		}
@@ -116,6 +117,7 @@ func TestServerCloses(t *testing.T) {
 	c.strict.called = true // it is told why, which the strictest clients would not take
 	c.conn.Close(r.now, CodeConnectRejected, "enough")
 	c.expect(0, "onStatus 0 [status NetConnection.Connect.Rejected: enough]", "close 0")
+	r.advance(time.Second)
 	if c.closed == nil || len(c.rejected) != 1 {
 		t.Error("not closed")
 	}
@@ -136,13 +138,17 @@ func TestLinger(t *testing.T) {
 	for _, f := range c.far.sends {
 		f.stuck = true
 	}
+	c.far.rtt = 20 * time.Millisecond
 	c.conn.Close(r.now, "", "")
 	r.advance(1900 * time.Millisecond)
 	if c.closed != nil {
 		t.Error("closed before the end of the linger")
 	}
-	r.advance(200 * time.Millisecond)
-	if c.closed == nil {
+	if len(c.rejected) != 0 {
+		t.Error("the rejection overtakes the last words")
+	}
+	r.advance(400 * time.Millisecond)
+	if c.closed == nil || len(c.rejected) != 1 {
 		t.Error("not closed")
 	}
 }
@@ -157,7 +163,7 @@ func TestDrain(t *testing.T) {
 	late := r.client()
 	late.connect("/live", 0)
 	late.expect(0, "_error 1 [error NetConnection.Connect.AppShutdown: Server is shutting down]", "close 0")
-	r.run()
+	r.advance(time.Second)
 	if waiting.closed == nil || r.shard.Len() != 0 {
 		t.Errorf("%d clients left", r.shard.Len())
 	}

@@ -12,6 +12,7 @@ type command struct {
 	object      amf.Value // the command object, usually null; nil when it was left out
 	args        []amf.Value
 	err         error // reading stopped there; args has what came before
+	size        int   // of the message
 }
 
 // codec reads and writes messages with buffers it keeps. All Conns of a shard share one.
@@ -37,7 +38,7 @@ func (c *codec) parseCommand(typ uint8, p []byte) (cmd command, ok bool) {
 	if err != nil {
 		return cmd, false
 	}
-	cmd.name = name
+	cmd.name, cmd.size = name, len(p)
 	if !r.More() {
 		return cmd, true
 	}

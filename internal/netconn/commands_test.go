@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -199,6 +200,7 @@ func TestMisuse(t *testing.T) {
 	c := r.client()
 	c.command(c.open(0), "createStream", 1)
 	c.expect(0, "_error 1 [error NetConnection.Connect.Failed: Command before connect]", "close 0")
+	r.advance(time.Second)
 	if c.closed == nil {
 		t.Error("still open")
 	}

@@ -44,9 +44,11 @@ type Conn struct {
 	farewellDone bool
 	streams      []*Stream // by id
 	connecting   *ConnectRequest
+	callBytes    int
 	calls        []*CallRequest
 	early        []*rtmfp.Buffer // invocations before the answer to connect
 	groups       []*Membership
+	writers      int // channels beside the main one
 	observeAt    rtmfp.Time
 	wake         rtmfp.Time // when the session's timer fires; 0 = not set
 	deadline     rtmfp.Time // of stateNew: connect; of ending and stateClosing: the end
@@ -128,6 +130,12 @@ func (c *Conn) PeerAddresses() []netip.AddrPort {
 	return nil
 }
 
+// Session is the session under the connection; only the shard's goroutine may use it.
+func (c *Conn) Session() *rtmfp.Session {
+	l, _ := c.link.(sessionLink)
+	return l.Session
+}
+
 // Connected reports whether the connect was accepted and the connection is open.
 func (c *Conn) Connected() bool { return c.state == stateConnected }
 
@@ -185,6 +193,7 @@ func (c *Conn) Invoke(now rtmfp.Time, name string, values ...amf.Value) {
 	m := c.codec().command(name, 0, c.encoding, values...)
 	if c.state != stateConnected {
 		if len(c.early) >= maxEarly {
+			c.counters.HeldDropped.Add(1)
 			m.Release()
 			return
 		}

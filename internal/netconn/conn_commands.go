@@ -123,14 +123,15 @@ func (c *Conn) deleteStream(now rtmfp.Time, cmd *command) {
 // call passes a command to the application.
 func (c *Conn) call(now rtmfp.Time, cmd *command) {
 	c.counters.Calls.Add(1)
-	r := &CallRequest{Name: cmd.name, Args: cmd.args, transaction: cmd.transaction}
-	if len(c.calls) >= c.limits.Calls {
+	r := &CallRequest{Name: cmd.name, Args: cmd.args, transaction: cmd.transaction, size: cmd.size}
+	if len(c.calls) >= c.limits.Calls || c.callBytes+r.size > c.limits.CallBytes {
 		c.counters.CallsRefused.Add(1)
 		c.shard.log(now, zerolog.WarnLevel, "calls", c).Str("name", cmd.name).Msg("too many calls in flight")
 		c.callError(now, cmd.transaction, "Too many calls in flight")
 		return
 	}
 	c.calls = append(c.calls, r)
+	c.callBytes += r.size
 	c.ask(now, &r.answer)
 	c.shard.cfg.App.Call(now, r)
 }
@@ -138,6 +139,7 @@ func (c *Conn) call(now rtmfp.Time, cmd *command) {
 func (c *Conn) callEnded(r *CallRequest) {
 	if i := slices.Index(c.calls, r); i >= 0 {
 		c.calls = slices.Delete(c.calls, i, i+1)
+		c.callBytes -= r.size
 	}
 }
 

@@ -104,6 +104,7 @@ func (c *Conn) accept(now rtmfp.Time, r *ConnectRequest, fields []amf.Member) {
 	for _, f := range fields {
 		info.Set(f.Name, f.Value)
 	}
+	c.shard.log(now, zerolog.DebugLevel, "connected", c).Str("path", c.path).Msg("client connected")
 	c.writeCommand(now, c.codec().status("_result", r.transaction, info))
 	c.flushEarly(now)
 	c.unblock(now, &c.control)

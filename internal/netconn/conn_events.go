@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
@@ -17,6 +18,16 @@ func (c *Conn) incoming(now rtmfp.Time, in *inFlow, m *rtmfp.Buffer) {
 		return
 	}
 	c.message(now, in, m)
+}
+
+// missed implements party: what plays the publication must not build on a picture that never came.
+func (c *Conn) missed(in *inFlow, typ uint8, n int) {
+	if in.lane == nil || (typ != typeAudio && typ != typeVideo) {
+		return
+	}
+	if s := c.Stream(in.lane.id); s != nil && s.publication != nil {
+		s.publication.Lost(media.Kind(typ), n)
+	}
 }
 
 // sendReady implements party.

@@ -1,8 +1,6 @@
 package netconn
 
 import (
-	"time"
-
 	"github.com/rs/zerolog"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -78,9 +76,6 @@ func (c *Conn) flowEnded(now rtmfp.Time, in *inFlow, err error) {
 	}
 	c.checkEnding(now)
 }
-
-// rejectLinger is how long the session stays after the client's control flow was rejected.
-const rejectLinger = 100 * time.Millisecond
 
 // sendRejected handles the refusal of one of our flows.
 func (c *Conn) sendRejected(now rtmfp.Time, o *outFlow, f sendFlow) {

@@ -14,6 +14,8 @@ type party interface {
 	flow(now rtmfp.Time, recv recvFlow, assoc sendFlow) *inFlow
 	// incoming takes over a reference to a message.
 	incoming(now rtmfp.Time, in *inFlow, m *rtmfp.Buffer)
+	// missed: the far end gave up n messages at least before the one that begins with typ.
+	missed(in *inFlow, typ uint8, n int)
 	flowEnded(now rtmfp.Time, in *inFlow, err error)
 	// sendRejected: the far end does not want a flow of ours.
 	sendRejected(now rtmfp.Time, o *outFlow, f sendFlow)
@@ -34,6 +36,9 @@ func dispatch(now rtmfp.Time, p party, ev *rtmfp.Event) {
 	switch ev.Kind {
 	case rtmfp.EventMessage:
 		if in, _ := ev.Recv.User.(*inFlow); in != nil {
+			if ev.Lost > 0 && ev.Message.Len() > 0 {
+				p.missed(in, ev.Message.Bytes()[0], ev.Lost)
+			}
 			p.incoming(now, in, ev.Message)
 		} else {
 			ev.Message.Release()

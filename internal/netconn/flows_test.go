@@ -243,4 +243,19 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+func TestGroupLimit(t *testing.T) {
+	var log []string
+	r := newRig(t, &askApp{}, func(c *Config) { c.Groups, c.Limits.Groups = &fakeGroups{log: &log}, 2 })
+	c := r.connected("/live", 0)
+	first := c.join(1)
+	if c.join(2).rejected || !c.openWith("GC", c.peer).rejected {
+		t.Error("limit not kept")
+	}
+	first.Close(r.now)
+	r.run()
+	if c.join(3).rejected {
+		t.Error("a group that was left still counts")
+	}
+}
+
 func id4() []byte { id := peerID(4); return id[:] }

@@ -102,3 +102,46 @@ func fuzzServer(t *testing.T, ops []byte) {
 		t.Fatalf("left: %d bytes, %d clients, %+v", c.conn.heldBytes, r.shard.Len(), r.hub.Stats())
 	}
 }
+
+// FuzzClient lets a server send messages of any content: a byte that says on which stream, then a message
+// with a length in front.
+func FuzzClient(f *testing.F) {
+	for _, session := range []string{"player", "publisher"} {
+		var ops []byte
+		for _, m := range loadDialogue(f) {
+			if b := unhexString(f, m.Hex); m.Session == session && m.From == "server" && len(b) < 3000 {
+				ops = append(ops, byte(parseFlowMetadata(unhexString(f, m.Metadata)).stream))
+				ops = binary.BigEndian.AppendUint16(ops, uint16(len(b)))
+				ops = append(ops, b...)
+			}
+		}
+		f.Add(ops)
+	}
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		r := newRig(t, &askApp{}, func(c *Config) { c.Log = zerolog.Nop() })
+		c := r.newClient(ClientConfig{URL: "rtmfp://h/live", Limits: Limits{HeldBytes: 10_000}})
+		s := c.stream()
+		var in [4]*inFlow
+		for i := range in {
+			l := &c.control
+			if i > 0 {
+				l = &s.lane
+			}
+			in[i] = c.attach(l, &pipeRecv{send: &pipeSend{end: c.end}}, flowMetadata{stream: l.id})
+		}
+		for len(ops) >= 3 {
+			size := min(int(binary.BigEndian.Uint16(ops[1:])), len(ops)-3)
+			c.incoming(r.now, in[ops[0]%4], rtmfp.CopyBuffer(ops[3:3+size]))
+			ops = ops[3+size:]
+			if c.heldBytes > 10_000 || c.heldBytes < 0 {
+				t.Fatalf("%d bytes held", c.heldBytes)
+			}
+		}
+		r.advance(1 << 32)
+		c.Close(r.now)
+		r.advance(1 << 34)
+		if c.heldBytes != 0 || !c.closed {
+			t.Fatalf("%d bytes held, closed %v", c.heldBytes, c.closed)
+		}
+	})
+}

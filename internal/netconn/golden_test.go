@@ -150,8 +150,10 @@ func TestMessageVectors(t *testing.T) {
 		stream  uint32
 		arrival bool
 	}{
-		{"metadata stream 0 sequence order", 0, false}, {"metadata stream 1 sequence order", 1, false},
-		{"metadata stream 1 network order", 1, true}, {"metadata stream 300 sequence order", 300, false},
+		{"metadata stream 0 sequence order", 0, false},
+		{"metadata stream 1 sequence order", 1, false},
+		{"metadata stream 1 network order", 1, true},
+		{"metadata stream 300 sequence order", 300, false},
 		{"metadata stream 2000001 sequence order", 2000001, false},
 	} {
 		md := parseFlowMetadata(vec[v.what])

@@ -58,6 +58,8 @@ func (c *Conn) groupFlow(recv recvFlow) (in *inFlow, reason string) {
 		return nil, "no groups here"
 	case c.state != stateConnected:
 		return nil, "not connected"
+	case len(c.groups) >= c.limits.Groups:
+		return nil, "too many groups"
 	}
 	m := &Membership{conn: c}
 	m.in = &inFlow{recv: recv, group: m}

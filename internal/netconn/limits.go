@@ -6,7 +6,9 @@ import "time"
 type Limits struct {
 	Streams       int           // NetStreams per session
 	Flows         int           // incoming flows per session
+	Groups        int           // NetGroups per session
 	Calls         int           // calls of the client that wait for their answer
+	CallBytes     int           // size of their messages
 	PeerAddresses int           // addresses remembered from setPeerInfo
 	CommandSize   int           // bytes of a command message
 	DataSize      int           // bytes of a data message (metadata, NetStream.send)
@@ -21,7 +23,9 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.Streams, 256)
 	setDefault(&l.Flows, 1024)
+	setDefault(&l.Groups, 64)
 	setDefault(&l.Calls, 64)
+	setDefault(&l.CallBytes, 1<<20)
 	setDefault(&l.PeerAddresses, 8)
 	setDefault(&l.CommandSize, 256<<10)
 	setDefault(&l.DataSize, 1<<20)

@@ -27,6 +27,7 @@ type sendFlow interface {
 	Expire(from, to rtmfp.MessageID, startBy, finishBy rtmfp.Time)
 	Backlog() (bytes int, oldest rtmfp.Time)
 	Abandoned() uint64
+	LastAbandoned() rtmfp.MessageID
 	Queued() int
 	NotifyBelow(n int)
 	Close(now rtmfp.Time)

@@ -222,6 +222,23 @@ func TestPlayerRejectsFlow(t *testing.T) {
 	r.play.expect(r.playID, "video 0 1701000000aa", "audio 0 af01cc")
 }
 
+// Pictures that a publisher's network lost spoil those that build on them.
+func TestPublisherLoss(t *testing.T) {
+	r := newRelay(t, 0)
+	r.pub.write(r.in, typeVideo, 0, keyFrame)
+	r.run()
+	r.play.got = nil
+	r.pub.conn.missed(r.in.in, typeVideo, 2)
+	r.pub.write(r.in, typeVideo, 40, interFrame)
+	r.pub.write(r.in, typeVideo, 80, keyFrame)
+	r.pub.write(r.in, typeVideo, 120, interFrame)
+	r.play.expect(r.playID, "video 80 1701000000aa", "video 120 2701000000bb")
+	if n := r.pub.conn.Stream(r.pubID).Publication().Stats(r.now).Video.Lost; n != 2 {
+		t.Errorf("%d lost", n)
+	}
+	r.pub.conn.missed(r.in.in, typeCommand, 1)
+}
+
 // What nobody plays any more is not sent any more.
 func TestStopExpiresFrames(t *testing.T) {
 	r := newRelay(t, 0)

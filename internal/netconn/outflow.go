@@ -26,7 +26,7 @@ type outFlow struct {
 
 	last     rtmfp.MessageID // newest message written
 	gone     uint64          // messages given up, when last asked
-	lastGone uint64          // the newest of them, as far as is known
+	lastGone uint64          // the newest of them
 }
 
 var errFlowRejected = errors.New("netconn: the far end rejected the flow")
@@ -111,12 +111,7 @@ func mediaMessage(typ uint8, ts uint32, body *rtmfp.Buffer) rtmfp.Message {
 // abandoned returns how many messages of the flow were given up, and the newest of them.
 func (o *outFlow) abandoned() (count, last uint64) {
 	if o.send != nil {
-		if n := o.send.Abandoned(); n != o.gone {
-			o.gone, o.lastGone = n, uint64(o.last)
-			if f, ok := o.send.(interface{ LastAbandoned() rtmfp.MessageID }); ok {
-				o.lastGone = uint64(f.LastAbandoned())
-			}
-		}
+		o.gone, o.lastGone = o.send.Abandoned(), uint64(o.send.LastAbandoned())
 	}
 	return o.gone, o.lastGone
 }

@@ -47,6 +47,7 @@ func TestConnectPendingBounded(t *testing.T) {
 		c.command(c.control, "flood", 1)
 	}
 	c.expect(0, "_error 1 [error NetConnection.Connect.Failed: Too many messages before the answer to connect]", "close 0")
+	r.advance(time.Second)
 	if c.conn.heldBytes != 0 || r.shard.Len() != 0 {
 		t.Errorf("%d bytes held, %d clients", c.conn.heldBytes, r.shard.Len())
 	}
@@ -130,6 +131,18 @@ func TestCallsInFlight(t *testing.T) {
 	pending[2].Result(r.now, amf.Number(4)) // the client is gone
 }
 
+func TestCallBytesInFlight(t *testing.T) {
+	r := newRig(t, &askApp{call: func(rtmfp.Time, *CallRequest) {}}, func(c *Config) { c.Limits.CallBytes = 2500 })
+	c := r.connected("/live", 0)
+	for i := range 3 {
+		c.command(c.control, "f", float64(i+1), amf.String(make([]byte, 1000)))
+	}
+	c.expect(0, "_error 3 [error NetConnection.Call.Failed: Too many calls in flight]")
+	if r.shard.counters.CallsRefused.Load() != 1 {
+		t.Error("not counted")
+	}
+}
+
 // Frames that overtake the application's answer are not lost, nor do they overtake each other.
 func TestPublishPending(t *testing.T) {
 	var pending *PublishRequest
@@ -207,5 +220,15 @@ func TestOversizeMessages(t *testing.T) {
 	r.play.expect(r.playID)
 	if n := r.shard.counters.OversizeMessage.Load(); n != 2 || !r.pub.conn.Connected() {
 		t.Errorf("%d counted", n)
+	}
+}
+
+func TestPosts(t *testing.T) {
+	r := newRig(t, &askApp{})
+	ran := false
+	r.shard.HandlePost(r.now, func(rtmfp.Time) { ran = true })
+	r.shard.HandlePost(r.now, 42) // logged
+	if !ran {
+		t.Error("function not run")
 	}
 }

@@ -50,6 +50,7 @@ func (s *Stream) acceptPublish(now rtmfp.Time, r *PublishRequest) bool {
 	}
 	c.counters.Publishes.Add(1)
 	s.name, s.query, s.publication = r.Name, r.Query, p
+	c.shard.log(now, zerolog.InfoLevel, "published", c).Str("name", r.Name).Msg("publication started")
 	s.status(now, levelStatus, CodePublishStart, r.Name+" is now published", r.Name)
 	return true
 }

@@ -174,6 +174,7 @@ func values(vs ...amf.Value) []byte {
 // party
 
 func (c *rawClient) opened(rtmfp.Time)                        {}
+func (c *rawClient) missed(*inFlow, uint8, int)               {}
 func (c *rawClient) moved(rtmfp.Time, netip.AddrPort)         {}
 func (c *rawClient) expire(rtmfp.Time)                        {}
 func (c *rawClient) sendReady(rtmfp.Time, *outFlow)           {}

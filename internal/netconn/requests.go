@@ -66,6 +66,7 @@ type CallRequest struct {
 	Args []amf.Value
 
 	transaction float64
+	size        int // of the message
 }
 
 // WantsAnswer reports whether the client waits for a result. If it does not, answering is harmless.

@@ -76,17 +76,21 @@ func (s *Shard) HandleEvent(now rtmfp.Time, ev *rtmfp.Event) {
 	dispatch(now, p, ev)
 }
 
-// HandlePost handles what was posted to the shard: a Task, or media.
+// HandlePost handles what was posted to the shard: media, a Task, or a function that takes the time.
 func (s *Shard) HandlePost(now rtmfp.Time, msg any) {
-	if t, ok := msg.(Task); ok {
-		if c := s.conns[t.To.ID]; c != nil && t.To.Shard == s.cfg.Index {
-			t.Do(now, c)
+	if s.media.HandlePost(now, msg) {
+		return
+	}
+	switch m := msg.(type) {
+	case Task:
+		if c := s.conns[m.To.ID]; c != nil && m.To.Shard == s.cfg.Index {
+			m.Do(now, c)
 		} else {
 			s.counters.LateAnswers.Add(1)
 		}
-		return
-	}
-	if !s.media.HandlePost(now, msg) {
+	case func(rtmfp.Time):
+		m(now)
+	default:
 		s.log(now, zerolog.ErrorLevel, "post", nil).Type("message", msg).Msg("unknown message posted")
 	}
 }

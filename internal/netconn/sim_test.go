@@ -307,8 +307,19 @@ func TestSimVanishedClient(t *testing.T) {
 	}
 }
 
+// Why a connect was refused is heard, whichever datagram gets lost.
 func TestSimRefused(t *testing.T) {
-	s := newSim(t, 17, 1, simnet.Link{Delay: 30 * time.Millisecond, Loss: 0.1})
+	for n := range 14 {
+		t.Run(fmt.Sprint("datagram ", n), func(t *testing.T) { simRefused(t, n) })
+	}
+}
+
+func simRefused(t *testing.T, drop int) {
+	s := newSim(t, 17, 1, simnet.Link{Delay: 30 * time.Millisecond})
+	s.Filter = func(_, _ netip.AddrPort, _ []byte) bool {
+		drop--
+		return drop != -1
+	}
 	s.shards[0].cfg.App = &askApp{connect: func(now rtmfp.Time, r *ConnectRequest) {
 		r.Reject(now, CodeConnectRejected, "no "+string(r.Args[0].(amf.String)))
 	}}

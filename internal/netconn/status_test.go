@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -56,6 +57,7 @@ func TestConnectFields(t *testing.T) {
 func refused(t *testing.T, c *rawClient, errorText string) {
 	t.Helper()
 	c.expect(0, errorText, "close 0")
+	c.rig.advance(time.Second)
 	if c.closed != rtmfp.ErrPeerClosed || len(c.ended) != 1 || len(c.rejected) != 1 {
 		t.Errorf("session ended with %v, %d flows ended, %d rejected", c.closed, len(c.ended), len(c.rejected))
 	}

@@ -100,6 +100,7 @@ func (s *Stream) stop(now rtmfp.Time, tell bool) {
 		s.conn.shard.cfg.App.Unpublished(now, s)
 		s.publication = nil
 		p.Close()
+		s.conn.shard.log(now, zerolog.InfoLevel, "unpublished", s.conn).Str("name", name).Msg("publication stopped")
 		if tell {
 			s.status(now, levelStatus, CodeUnpublishSuccess, name+" is now unpublished", name)
 		}

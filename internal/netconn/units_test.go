@@ -21,8 +21,13 @@ func TestVLU(t *testing.T) {
 		v   uint64
 		hex string
 	}{
-		{127, "7f"}, {128, "8100"}, {16383, "ff7f"}, {16384, "818000"}, {2097152, "81808000"},
-		{1<<32 - 1, "8fffffff7f"}, {math.MaxUint64, "81ffffffffffffffff7f"},
+		{127, "7f"},
+		{128, "8100"},
+		{16383, "ff7f"},
+		{16384, "818000"},
+		{2097152, "81808000"},
+		{1<<32 - 1, "8fffffff7f"},
+		{math.MaxUint64, "81ffffffffffffffff7f"},
 	} {
 		b := appendVLU(nil, tc.v)
 		if got := fmt.Sprintf("%x", b); got != tc.hex {

@@ -116,6 +116,10 @@ func (n *Net) at(t rtmfp.Time, f func()) {
 }
 
 func (n *Net) send(from *Node, to netip.AddrPort, data []byte) {
+	if n.nodes[from.addr] != from { // removed
+		n.dropped++
+		return
+	}
 	if n.Filter != nil && !n.Filter(from.addr, to, data) {
 		n.dropped++
 		return

@@ -30,6 +30,11 @@ type Address struct {
 	Origin Origin
 }
 
+// unicast reports whether a can be the address of one far end.
+func (a Address) unicast() bool {
+	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() && !a.Addr().IsMulticast()
+}
+
 const (
 	addressFlagIPv6   = 0x80
 	addressOriginMask = 0x03

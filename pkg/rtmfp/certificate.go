@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// Options of certificates (flash-profile §1.5).
+// Options of certificates (RFC 7425 §4.3).
 const (
 	certOptionHostname       = 0x00
 	certOptionAncillary      = 0x0a // accepts ancillary data in endpoint discriminators
@@ -48,7 +48,7 @@ type certificate struct {
 	hasHostname      bool
 	hostname         []byte
 	acceptsAncillary bool
-	// Exactly one of these two is not empty (flash-profile §1.5).
+	// Exactly one of these two is not empty (RFC 7425 §4.3.4).
 	ephemeral   []uint64 // groups in order of preference
 	static      []staticKey
 	fingerprint PeerID
@@ -137,5 +137,5 @@ func appendGroupKey(b []byte, typ, group uint64, public []byte) []byte {
 func appendGroup(b []byte, typ, group uint64) []byte { return appendGroupKey(b, typ, group, nil) }
 
 // glareNearWins decides which of two sessions that two endpoints open to each other at the same time
-// lives: the one of the endpoint with the lexicographically smaller certificate (flash-profile §1.12).
+// lives: the one of the endpoint with the lexicographically smaller certificate (RFC 7425 §4.3.6).
 func glareNearWins(near, far []byte) bool { return bytes.Compare(near, far) <= 0 }

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// checksum returns the simple checksum of b (flash-profile §1.3): the complement of the one's-complement
+// checksum returns the simple checksum of b: the complement of the one's-complement
 // sum of its big-endian 16-bit words. Unlike the internet checksum, an odd last byte counts as its own
 // value, not as the high half of a word.
 func checksum(b []byte) uint16 {

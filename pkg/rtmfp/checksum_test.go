@@ -14,7 +14,7 @@ func TestChecksumVectors(t *testing.T) {
 	}
 }
 
-// slowChecksum is flash-profile §1.3 to the letter.
+// slowChecksum is the definition to the letter.
 func slowChecksum(b []byte) uint16 {
 	var s uint32
 	for ; len(b) >= 2; b = b[2:] {

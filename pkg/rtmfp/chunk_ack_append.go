@@ -7,7 +7,7 @@ import "math"
 // b is returned unchanged if not even the cumulative part fits.
 func appendAck(b []byte, a *ack, room int) []byte {
 	room = min(room, chunkHeaderLen+math.MaxUint16)
-	head := chunkHeaderLen + vluLen(a.flowID) + vluLen(a.bufferBlocks) + vluLen(a.cumulative)
+	head := a.headSize()
 	if room < head {
 		return b
 	}
@@ -27,6 +27,16 @@ func appendAck(b []byte, a *ack, room int) []byte {
 	}
 	endChunk(b, mark)
 	return b
+}
+
+func (a *ack) headSize() int {
+	return chunkHeaderLen + vluLen(a.flowID) + vluLen(a.bufferBlocks) + vluLen(a.cumulative)
+}
+
+// size returns the size of the whole chunk in the range form.
+func (a *ack) size() int {
+	_, n := a.rangesFit(math.MaxInt)
+	return a.headSize() + n
 }
 
 // rangesFit returns how many ranges fit in room bytes of the range form, and their size.

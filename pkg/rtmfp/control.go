@@ -16,6 +16,7 @@ type controlQueue struct {
 const (
 	maxPingEcho  = 512 // bytes of a ping message that are echoed
 	maxRawChunks = 16
+	maxRawChunk  = 1024 // bytes: one that fits no packet would hold up the others for ever
 )
 
 func (q *controlQueue) pending() bool {
@@ -31,9 +32,9 @@ func (q *controlQueue) pingReply(msg []byte) {
 	q.nReplies = i + 1
 }
 
-// pushRaw queues a chunk; false means the queue is full.
+// pushRaw queues a chunk; false means the queue is full or the chunk too large.
 func (q *controlQueue) pushRaw(chunk []byte) bool {
-	if len(q.raw) >= maxRawChunks {
+	if len(q.raw) >= maxRawChunks || len(chunk) > maxRawChunk {
 		return false
 	}
 	q.raw = append(q.raw, chunk)
@@ -78,6 +79,7 @@ func appendChunk(b []byte, typ byte, payload []byte) []byte {
 
 // ForwardHello introduces an initiator to the far end of s: its hello goes on as an FIHello, and the
 // far end answers the initiator directly (RFC 7016 §3.5.1.5). reply is where the initiator is reached.
+// It reports whether the hello goes out: not if too many wait, or if it is too large for a packet.
 func (s *Session) ForwardHello(now Time, h *Hello, reply netip.AddrPort, origin Origin) bool {
 	if s.state != stateOpen {
 		return false

@@ -63,6 +63,9 @@ func (j *CookieJar) make(b []byte, now Time, addr netip.AddrPort) []byte {
 	return append(b, c[:]...)
 }
 
+// cookieTime returns when a cookie that check found authentic was made.
+func cookieTime(cookie []byte) Time { return Time(binary.BigEndian.Uint64(cookie)) }
+
 func (j *CookieJar) check(cookie []byte, now Time, addr netip.AddrPort) cookieVerdict {
 	if len(cookie) != cookieSize {
 		return cookieForged
@@ -72,7 +75,7 @@ func (j *CookieJar) check(cookie []byte, now Time, addr netip.AddrPort) cookieVe
 	if !hmac.Equal(want[:24], cookie[8:32]) {
 		return cookieForged
 	}
-	if age := now.Sub(Time(binary.BigEndian.Uint64(cookie[:8]))); age < 0 || age > cookieLifetime {
+	if age := now.Sub(cookieTime(cookie)); age < 0 || age > cookieLifetime {
 		return cookieExpired
 	}
 	j.mac(want[:], cookie[:8], addr)

@@ -17,7 +17,7 @@ type Counters struct {
 	HellosUnselected atomic.Uint64 // for somebody else
 	BadCookies       atomic.Uint64
 	CookieChanges    atomic.Uint64
-	KeyingsDropped   atomic.Uint64 // too many at once, or session limit
+	KeyingsDropped   atomic.Uint64 // too many at once, session limit, or the address has another session
 	KeyingsFailed    atomic.Uint64 // unacceptable keys or parameters
 	KeyingsRepeated  atomic.Uint64
 	SessionsOpened   atomic.Uint64

@@ -11,7 +11,7 @@ import (
 	"filippo.io/bigmod"
 )
 
-// Diffie-Hellman groups of the profile (flash-profile §1.7). The generator is 2.
+// Diffie-Hellman groups of the profile (RFC 7425 §4.2). The generator is 2.
 const (
 	dhGroup2  = 2  // 1024 bits, the only one that old peers do
 	dhGroup5  = 5  // 1536 bits: announced by old servers, done by none
@@ -20,7 +20,7 @@ const (
 )
 
 // dhMinExcess is the log2 of the least distance of a public key from 0 and from the prime; dhMinBits the
-// least number of one bits and of zero bits in it (flash-profile §1.7, RFC 7425 §4.6.2).
+// least number of one bits and of zero bits in it (RFC 7425 §4.6.2).
 const (
 	dhMinExcess = 24
 	dhMinBits   = 16
@@ -89,8 +89,8 @@ type dhKeyPair struct {
 	private []byte // big-endian exponent
 }
 
-// generateKeyPair draws a key pair. Its public key has the full width of the group, because old peers
-// take it from a fixed place (flash-profile §1.5); one draw in 256 is thrown away for that.
+// generateKeyPair draws a key pair. Its public key has the full width of the group, because deployed
+// clients take it from a fixed place; one draw in 256 is thrown away for that.
 func generateKeyPair(rand io.Reader, group uint64) (*dhKeyPair, error) {
 	g := lookUpGroup(group)
 	if g == nil {
@@ -130,7 +130,7 @@ func newKeyPair(group uint64, private []byte) (*dhKeyPair, error) {
 // wipe destroys the private key.
 func (kp *dhKeyPair) wipe() { clear(kp.private) }
 
-// checkPublicKey tells whether the far end's public key may be used (flash-profile §1.7). Leading zeros
+// checkPublicKey tells whether the far end's public key may be used (RFC 7425 §4.6.2). Leading zeros
 // may be there or not.
 func checkPublicKey(group uint64, public []byte) error {
 	g := lookUpGroup(group)
@@ -158,7 +158,7 @@ func checkPublicKey(group uint64, public []byte) error {
 	return nil
 }
 
-// sharedSecret returns DH_SECRET, without leading zeros (flash-profile §1.7). The caller wipes it.
+// sharedSecret returns DH_SECRET, without leading zeros (RFC 7425 §4.6.2). The caller wipes it.
 func sharedSecret(kp *dhKeyPair, peerPublic []byte) ([]byte, error) {
 	if err := checkPublicKey(kp.group, peerPublic); err != nil {
 		return nil, err

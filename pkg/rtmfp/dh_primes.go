@@ -1,6 +1,6 @@
 package rtmfp
 
-// The MODP primes of flash-profile §1.7, big-endian: 2^n - 2^(n-64) - 1 + 2^64·(⌊2^(n-130)·π⌋ + c)
+// The MODP primes of RFC 7425 §4.2, big-endian: 2^n - 2^(n-64) - 1 + 2^64·(⌊2^(n-130)·π⌋ + c)
 // with c = 129093 (n = 1024), 124476 (2048) and 240904 (4096). The generator is 2.
 const (
 	primeGroup2 = "" + // RFC 7296 App. B.2

@@ -98,6 +98,7 @@ type Endpoint struct {
 	byAddr   map[netip.AddrPort]*Session // open sessions
 	tags     map[[tagLen]byte]*Session   // dialling, before the responder hello
 	openings map[*Session]struct{}       // dialling
+	awaiting map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
 	keying   map[netip.AddrPort]*KeyAgreement
 	timers   timerHeap
 
@@ -133,6 +134,7 @@ func NewEndpoint(cfg Config) *Endpoint {
 		byAddr:   make(map[netip.AddrPort]*Session),
 		tags:     make(map[[tagLen]byte]*Session),
 		openings: make(map[*Session]struct{}),
+		awaiting: make(map[netip.AddrPort]*Session),
 		keying:   make(map[netip.AddrPort]*KeyAgreement),
 		defSend:  newDefaultSendKey(),
 		defRecv:  newDefaultRecvKey(),
@@ -267,8 +269,9 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 	}
 	if n > 0 {
 		added += n
-		clear(e.out[:n])
-		e.out = e.out[:copy(e.out, e.out[n:])]
+		left := copy(e.out, e.out[n:])
+		clear(e.out[left:])
+		e.out = e.out[:left]
 	}
 	for !b.Full() {
 		s := e.dequeue()
@@ -332,8 +335,11 @@ func (e *Endpoint) forget(s *Session) {
 	}
 	if e.byAddr[s.addr] == s {
 		delete(e.byAddr, s.addr)
-		e.cfg.Directory.release(s.addr, e.cfg.Shard)
 	}
+	if e.awaiting[s.addr] == s {
+		delete(e.awaiting, s.addr)
+	}
+	e.unclaim(s.addr)
 	if s.opening != nil && e.tags[s.opening.tag] == s {
 		delete(e.tags, s.opening.tag)
 	}
@@ -343,6 +349,14 @@ func (e *Endpoint) forget(s *Session) {
 	}
 	if e.tcRecvFrom == s {
 		e.tcRecvFrom = nil
+	}
+}
+
+// unclaim gives addr back to all shards unless something here still needs it: when one session replaces
+// another, no other shard may come in between.
+func (e *Endpoint) unclaim(addr netip.AddrPort) {
+	if e.byAddr[addr] == nil && e.awaiting[addr] == nil && e.keying[addr] == nil {
+		e.cfg.Directory.release(addr, e.cfg.Shard)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Options of endpoint discriminators (flash-profile §1.6).
+// Options of endpoint discriminators (RFC 7425 §4.4).
 const (
 	epdOptionHostname    = 0x00
 	epdOptionAncillary   = 0x0a
@@ -19,7 +19,7 @@ type EPD struct {
 	HasHostname  bool
 	Hostname     []byte // must be that of the certificate
 	HasAncillary bool
-	Ancillary    []byte // URI, or only its path, possibly empty (interop.md quirk 3)
+	Ancillary    []byte // URI, or only its path, possibly empty: so deployed clients send it
 	HasPeer      bool
 	Peer         PeerID // fingerprint
 }
@@ -58,7 +58,7 @@ func ParseEPD(b []byte) (EPD, error) {
 	return e, nil
 }
 
-// selects tells whether the owner of cert is who the discriminator asks for (flash-profile §1.6). Both
+// selects tells whether the owner of cert is who the discriminator asks for (RFC 7425 §4.4.3). Both
 // ends apply it: the responder to its own certificate, the initiator to the one it received.
 func (e *EPD) selects(cert *certificate) bool {
 	switch {

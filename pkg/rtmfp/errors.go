@@ -26,6 +26,7 @@ var errFlowProtocol error = closedError("rtmfp: the far end broke the rules of t
 // Why dialling or an operation failed.
 var (
 	ErrOpenTimeout     = errors.New("rtmfp: no answer from any address")
+	ErrNoCommonGroup   = errors.New("rtmfp: the far end does none of our key agreement groups")
 	ErrDuplicate       = errors.New("rtmfp: a session with that endpoint exists already")
 	ErrTooManySessions = errors.New("rtmfp: session limit reached")
 	ErrTooManyFlows    = errors.New("rtmfp: flow limit of the session reached")

@@ -15,13 +15,15 @@ const (
 	// EventFlow: the far end opened Recv. It counts as accepted unless the handler calls Reject.
 	EventFlow
 	// EventMessage: a complete message arrived on Recv. The handler owns one reference to Message and
-	// must Release it.
+	// must Release it. Lost counts what the sender gave up since the message before; of a flow in
+	// arrival order this says nothing about the place.
 	EventMessage
 	// EventFlowEnd: Recv ended. Err is nil when the sender finished it (FIN) and everything was delivered.
 	EventFlowEnd
 	// EventSendRejected: the far end rejected Send with the exception Code. The flow is closing.
 	EventSendRejected
-	// EventSendEnd: Send was closed and everything is acknowledged (Err nil), or the session ended (Err set).
+	// EventSendEnd: Send was closed and everything is acknowledged. Err is nil unless the far end rejected
+	// the flow (a *RejectedError) or the session ended first.
 	EventSendEnd
 	// EventSendReady: the backlog of Send fell to the level asked for with NotifyBelow.
 	EventSendReady
@@ -44,6 +46,7 @@ type Event struct {
 	Recv    *RecvFlow
 	Send    *SendFlow
 	Message *Buffer
+	Lost    int // messages at least that the sender gave up before this one
 	Addr    netip.AddrPort
 	Code    uint64
 	Err     error
@@ -53,7 +56,7 @@ type Event struct {
 
 // Hello is an initiator hello (RFC 7016 §2.3.2).
 type Hello struct {
-	EPD  []byte // endpoint discriminator, an option list (flash-profile §1.6)
+	EPD  []byte // endpoint discriminator, an option list (RFC 7425 §4.4)
 	Tag  []byte
 	From netip.AddrPort
 }

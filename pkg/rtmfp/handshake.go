@@ -32,6 +32,7 @@ func (e *Endpoint) sendStartup(now Time, to netip.AddrPort, sid uint32, typ byte
 // openStartup decrypts a startup packet, leaving the datagram as it is, and returns its only chunk.
 func (e *Endpoint) openStartup(b []byte) (typ byte, payload []byte, ok bool) {
 	if len(b) > maxStartupDatagram {
+		e.counters.BadPackets.Add(1)
 		return 0, nil, false
 	}
 	pkt, err := e.defRecv.open(append([]byte(nil), b...))
@@ -44,7 +45,9 @@ func (e *Endpoint) openStartup(b []byte) (typ byte, payload []byte, ok bool) {
 		e.counters.BadPackets.Add(1)
 		return 0, nil, false
 	}
-	typ, payload, _, ok = nextChunk(pkt[n:])
+	if typ, payload, _, ok = nextChunk(pkt[n:]); !ok {
+		e.counters.BadPackets.Add(1)
+	}
 	return typ, payload, ok
 }
 
@@ -56,26 +59,33 @@ func (e *Endpoint) handleStartup(now Time, b []byte, from netip.AddrPort) {
 	}
 	switch typ {
 	case chunkIHello:
-		if c, ok := consumeIHello(p); ok {
+		var c ihello
+		if c, ok = consumeIHello(p); ok {
 			e.hello(now, c.epd, c.tag, from)
 		}
 	case chunkIIKeying:
-		if c, ok := consumeIIKeying(p); ok {
+		var c iikeying
+		if c, ok = consumeIIKeying(p); ok {
 			e.handleIIKeying(now, &c, b, from)
 		}
 	case chunkRHello:
-		if c, ok := consumeRHello(p); ok {
+		var c rhello
+		if c, ok = consumeRHello(p); ok {
 			if s := e.dialling(c.tagEcho, b, from); s != nil {
 				s.handleRHello(now, &c, from)
 			}
 		}
 	case chunkRedirect:
-		if c, ok := consumeRedirect(p); ok {
+		var c redirect
+		if c, ok = consumeRedirect(p); ok {
 			if s := e.dialling(c.tagEcho, b, from); s != nil {
 				s.handleRedirect(now, &c, from)
 			}
 		}
 	default:
+		ok = false
+	}
+	if !ok {
 		e.counters.BadPackets.Add(1)
 	}
 }

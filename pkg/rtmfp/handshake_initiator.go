@@ -28,12 +28,14 @@ type opening struct {
 	identities []*Identity
 	deadline   Time
 
-	farCert       *certificate // S_KEYING_SENT from here on
-	keying        *initiatorKeying
+	err error // why a responder was turned down
+
+	farCert       *certificate     // S_KEYING_SENT from here on
+	keying        *initiatorKeying // nil until the first half of the key agreement is done
 	cookie        []byte
 	cookieChanged bool
 	repeat        candidate // schedule of the IIKeying
-	finishing     bool      // a key agreement runs
+	working       bool      // a key agreement runs
 	early         []earlyPacket
 }
 
@@ -68,13 +70,16 @@ func (e *Endpoint) Dial(now Time, d DialConfig) (*Session, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("rtmfp: dialling needs an identity")
 	}
-	if len(d.Addrs) == 0 {
-		return nil, errors.New("rtmfp: no address to dial")
-	}
 	if d.Timeout == 0 {
 		d.Timeout = openTimeout
 	}
 	o := &opening{epd: epd, rawEPD: bytes.Clone(d.EPD), identities: ids, deadline: now.Add(d.Timeout)}
+	for _, a := range d.Addrs {
+		o.addCandidate(now, a)
+	}
+	if len(o.candidates) == 0 {
+		return nil, errors.New("rtmfp: no address to dial")
+	}
 	e.random(o.tag[:])
 	o.tag[0] = byte(e.cfg.Shard)
 	s := &Session{
@@ -84,17 +89,13 @@ func (e *Endpoint) Dial(now Time, d DialConfig) (*Session, error) {
 	e.sessions[s.nearID] = s
 	e.tags[o.tag] = s
 	e.openings[s] = struct{}{}
-	for _, a := range d.Addrs {
-		s.addCandidate(now, a)
-	}
 	s.openingTimer(now)
 	s.reschedule()
 	return s, nil
 }
 
 // addCandidate adds an address to those that are sent hellos, each on its own schedule.
-func (s *Session) addCandidate(now Time, a netip.AddrPort) {
-	o := s.opening
+func (o *opening) addCandidate(now Time, a netip.AddrPort) {
 	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	known := slices.ContainsFunc(o.candidates, func(c candidate) bool { return c.addr == a })
 	if known || len(o.candidates) >= redirectThreshold || !a.IsValid() || a.Port() == 0 {
@@ -105,8 +106,8 @@ func (s *Session) addCandidate(now Time, a netip.AddrPort) {
 
 func (o *opening) nextDeadline() Time {
 	t := o.deadline
-	if o.keying != nil {
-		if !o.finishing {
+	if o.farCert != nil {
+		if !o.working {
 			t = min(t, o.repeat.at)
 		}
 		return t
@@ -121,11 +122,15 @@ func (o *opening) nextDeadline() Time {
 func (s *Session) openingTimer(now Time) {
 	o := s.opening
 	if due(o.deadline, now) {
-		s.finish(ErrOpenTimeout)
+		err := o.err
+		if err == nil {
+			err = ErrOpenTimeout
+		}
+		s.finish(err)
 		return
 	}
-	if o.keying != nil {
-		if due(o.repeat.at, now) && !o.finishing {
+	if o.farCert != nil {
+		if due(o.repeat.at, now) && !o.working {
 			s.sendIIKeying(now)
 		}
 		return
@@ -146,11 +151,11 @@ func (s *Session) handleRedirect(now Time, c *redirect, from netip.AddrPort) {
 		return
 	}
 	if len(c.addresses) == 0 {
-		s.addCandidate(now, from)
+		s.opening.addCandidate(now, from)
 	}
 	for _, a := range c.addresses {
-		if !a.Addr().IsUnspecified() && !a.Addr().IsMulticast() {
-			s.addCandidate(now, a.AddrPort)
+		if a.unicast() {
+			s.opening.addCandidate(now, a.AddrPort)
 		}
 	}
 	s.openingTimer(now)
@@ -159,7 +164,7 @@ func (s *Session) handleRedirect(now Time, c *redirect, from netip.AddrPort) {
 
 // handleRHello picks the first responder that is who we want (RFC 7016 §3.5.1.1.1).
 func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
-	o := s.opening
+	e, o := s.e, s.opening
 	if s.state != stateHelloSent || len(c.certificate) > maxHandshakeField || len(c.cookie) > maxHandshakeField {
 		return
 	}
@@ -167,31 +172,63 @@ func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
 	if err != nil || !o.epd.selects(cert) {
 		return
 	}
-	if o.epd.HasPeer && s.e.openTo(cert.fingerprint) {
+	i := slices.IndexFunc(o.identities, func(id *Identity) bool { return id.commonGroup(cert) != 0 })
+	if i < 0 {
+		o.err = ErrNoCommonGroup // unless another responder answers
+		return
+	}
+	id := o.identities[i]
+	if e.openTo(cert.fingerprint) || e.awaiting[from] != nil || e.keying[from] != nil {
 		s.finish(ErrDuplicate)
 		return
 	}
-	for _, id := range o.identities {
-		k, err := newInitiatorKeying(s.e.cfg.Rand, id, cert, s.e.cfg.Security)
-		if err != nil {
-			continue
-		}
-		o.keying, s.near = k, id
-		break
+	// From here on the address is ours among the shards: it can have only one session, and when the far
+	// end dials us too, both openings must meet to settle it.
+	owner, ok := e.cfg.Directory.claim(from, e.cfg.Shard, claimLimits{all: e.cfg.MaxSessions})
+	switch {
+	case !ok:
+		s.finish(ErrTooManySessions)
+		return
+	case owner != e.cfg.Shard:
+		s.finish(ErrDuplicate)
+		return
 	}
-	if o.keying == nil {
-		return // no common group: perhaps another responder answers
-	}
-	delete(s.e.tags, o.tag)
+	delete(e.tags, o.tag)
+	e.awaiting[from] = s
 	s.state = stateKeyingSent
-	s.addr = from
+	s.addr, s.near = from, id
 	s.farCert, s.peer = cert.raw, cert.fingerprint
 	o.farCert, o.cookie = cert, bytes.Clone(c.cookie)
 	o.repeat = candidate{interval: helloInterval}
+	rnd, sec := e.cfg.Rand, e.cfg.Security
+	o.working = true
+	j := &KeyAgreement{
+		session: s,
+		run:     func(j *KeyAgreement) { j.keying, j.err = newInitiatorKeying(rnd, id, cert, sec) },
+	}
+	if id.isStatic() {
+		j.Run() // nothing to compute
+		s.prepared(now, j)
+		return
+	}
+	e.emit(Event{Kind: EventKeyAgreement, Session: s, Job: j})
+	s.reschedule()
+}
+
+// prepared ends the first half of the initiator's key agreement.
+func (s *Session) prepared(now Time, j *KeyAgreement) {
+	o := s.opening
+	o.working = false
+	if j.err != nil {
+		s.finish(j.err)
+		return
+	}
+	o.keying = j.keying
 	s.sendIIKeying(now)
 	s.reschedule()
 }
 
+// openTo reports whether a session with id exists or is about to.
 func (e *Endpoint) openTo(id PeerID) bool {
 	for _, s := range e.sessions {
 		if s.peer == id && (s.state == stateOpen || s.state == stateKeyingSent) {
@@ -229,7 +266,7 @@ func (s *Session) handleOpening(now Time, b []byte, from netip.AddrPort) {
 	switch typ {
 	case chunkCookieChange: // RFC 7016 §3.5.1.2: at most once
 		c, ok := consumeCookieChange(p)
-		if !ok || o.cookieChanged || o.finishing || !bytes.Equal(c.oldCookie, o.cookie) || len(c.newCookie) > maxHandshakeField {
+		if !ok || o.cookieChanged || o.working || !bytes.Equal(c.oldCookie, o.cookie) || len(c.newCookie) > maxHandshakeField {
 			return
 		}
 		o.cookie, o.cookieChanged = bytes.Clone(c.newCookie), true
@@ -237,10 +274,10 @@ func (s *Session) handleOpening(now Time, b []byte, from netip.AddrPort) {
 		s.reschedule()
 	case chunkRIKeying:
 		c, ok := consumeRIKeying(p)
-		if !ok || o.finishing || c.responderSID == 0 || len(c.skrc) > maxHandshakeField {
+		if !ok || o.working || c.responderSID == 0 || len(c.skrc) > maxHandshakeField {
 			return
 		}
-		o.finishing = true
+		o.working = true
 		keying := o.keying
 		s.e.emit(Event{Kind: EventKeyAgreement, Session: s, Job: &KeyAgreement{
 			session: s, farID: c.responderSID, skrc: bytes.Clone(c.skrc),
@@ -252,10 +289,11 @@ func (s *Session) handleOpening(now Time, b []byte, from netip.AddrPort) {
 // keyed ends the initiator's key agreement. A forged RIKeying fails here, and the wait goes on.
 func (s *Session) keyed(now Time, j *KeyAgreement) {
 	o := s.opening
-	if s.state != stateKeyingSent || o == nil {
+	o.working = false
+	if s.state != stateKeyingSent { // given up meanwhile
+		o.wipe()
 		return
 	}
-	o.finishing = false
 	if j.err != nil {
 		s.e.counters.KeyingsFailed.Add(1)
 		s.reschedule()
@@ -264,22 +302,27 @@ func (s *Session) keyed(now Time, j *KeyAgreement) {
 	if old := s.e.byAddr[s.addr]; old != nil {
 		old.finish(ErrOverridden)
 	}
-	owner, ok := s.e.cfg.Directory.claim(s.addr, s.e.cfg.Shard, claimLimits{all: s.e.cfg.MaxSessions})
-	if !ok || owner != s.e.cfg.Shard {
-		s.finish(ErrTooManySessions)
-		return
-	}
-	o.keying.wipe()
-	early := o.early
+	o.wipe()
+	s.since = now
 	s.open(now, j.keys, j.farID)
-	for _, p := range early {
-		s.handle(now, p.data, p.from)
+	for _, p := range o.early {
+		if s.state != stateClosed {
+			s.handle(now, p.data, p.from)
+		}
+	}
+}
+
+// wipe gives up the private key unless a worker is using it.
+func (o *opening) wipe() {
+	if o.keying != nil && !o.working {
+		o.keying.wipe()
 	}
 }
 
 // glare settles two ends dialling each other at the same time (RFC 7016 §3.5.1.3): the smaller
 // certificate prevails. It reports whether our own opening goes on, so that theirs is ignored.
 func (e *Endpoint) glare(cert *certificate, from netip.AddrPort) (nearPrevails bool) {
+	var lost []*Session
 	for s := range e.openings {
 		o := s.opening
 		towards := s.state == stateKeyingSent && s.addr == from ||
@@ -290,8 +333,10 @@ func (e *Endpoint) glare(cert *certificate, from netip.AddrPort) (nearPrevails b
 		if glareNearWins(s.near.Certificate(), cert.raw) {
 			return true
 		}
+		lost = append(lost, s)
+	}
+	for _, s := range lost {
 		s.finish(ErrDuplicate)
-		return false
 	}
 	return false
 }

@@ -19,11 +19,11 @@ func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
 		e.counters.HellosLimited.Add(1)
 		return
 	}
-	if e.cfg.Identity == nil || len(tag) > maxTag {
+	if e.cfg.Identity == nil {
 		return
 	}
 	d, err := ParseEPD(epd)
-	if err != nil {
+	if err != nil || len(tag) > maxTag {
 		e.counters.BadPackets.Add(1)
 		return
 	}
@@ -39,7 +39,8 @@ func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
 	}
 }
 
-const maxTag = 64 // bytes of an initiator's tag that are echoed
+// maxTag bounds an initiator's tag in bytes, so that the answer fits into a datagram.
+const maxTag = 512
 
 // AnswerHello sends the responder hello with a stateless cookie (RFC 7016 §3.5.1.1.2).
 func (e *Endpoint) AnswerHello(now Time, h *Hello) { e.answerHello(now, h.Tag, h.From) }
@@ -64,13 +65,18 @@ func (e *Endpoint) RedirectHello(now Time, h *Hello, to []Address) {
 // dialled may do that: from anybody else it would make us send to strangers.
 func (s *Session) forwardedHello(now Time, p []byte) {
 	c, ok := consumeFIHello(p)
-	if !ok || !s.initiator || len(c.tag) > maxTag || !c.reply.IsValid() {
+	if !ok || !s.initiator || len(c.tag) > maxTag || !c.reply.unicast() {
 		return
 	}
 	d, err := ParseEPD(c.epd)
-	if err == nil && d.selects(s.near.cert) && s.e.cfg.Identity == s.near {
-		s.e.answerHello(now, c.tag, c.reply.AddrPort)
+	if err != nil || !d.selects(s.near.cert) || s.e.cfg.Identity != s.near {
+		return
 	}
+	if !s.e.cfg.Limiter.allow(now, c.reply.Addr()) {
+		s.e.counters.HellosLimited.Add(1)
+		return
+	}
+	s.e.answerHello(now, c.tag, c.reply.AddrPort)
 }
 
 // handleIIKeying checks an IIKeying, cheap things first, and starts the key agreement.
@@ -104,7 +110,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.counters.KeyingsRepeated.Add(1)
 		return // its answer is on the way
 	}
-	if e.glare(cert, from) || !e.mayReplace(now, c, from) {
+	if !e.mayReplace(now, c, from) {
 		return
 	}
 	if len(e.keying) >= e.cfg.MaxKeying {
@@ -120,9 +126,13 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.forward(owner, datagram, from)
 		return
 	}
+	if e.glare(cert, from) {
+		e.unclaim(from)
+		return
+	}
 	id, sec, rnd := e.cfg.Identity, e.cfg.Security, e.cfg.Rand
 	j := &KeyAgreement{
-		from: from, isid: c.initiatorSID, cert: cert, skic: bytes.Clone(c.skic),
+		from: from, stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: bytes.Clone(c.skic),
 		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = respondKeying(rnd, id, j.cert, j.skic, sec) },
 	}
 	e.keying[from] = j
@@ -144,8 +154,8 @@ func (e *Endpoint) changeCookie(now Time, c *iikeying, from netip.AddrPort) {
 	e.sendStartup(now, from, c.initiatorSID, chunkCookieChange, p)
 }
 
-// mayReplace looks at the open session of the address, if any: a repeated IIKeying gets the answer it
-// had, one with the same certificate replaces the session, any other is ignored (RFC 7016 §3.5.1.1.2).
+// mayReplace looks at the session of the address, if any: a repeated IIKeying gets the answer it had, one
+// with the same certificate replaces the session, any other is ignored (RFC 7016 §3.5.1.1.2).
 func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
 	s := e.byAddr[from]
 	if s == nil {
@@ -156,35 +166,45 @@ func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
 		e.sendStartup(now, from, r.isid, chunkRIKeying, r.chunk)
 		return false
 	}
-	if !bytes.Equal(s.farCert, c.certificate) {
+	if s.yields(c.certificate, cookieTime(c.cookie)) {
+		return true
+	}
+	e.counters.KeyingsDropped.Add(1)
+	if s.state == stateOpen && !bytes.Equal(s.farCert, c.certificate) && s.waitSince == 0 {
 		// Somebody new behind an address we know. If the old session is dead, find out soon.
 		s.sendKeepalive(now)
 		s.reschedule()
-		return false
 	}
-	return true
+	return false
+}
+
+// yields reports whether an IIKeying with cert and a cookie made at stamp replaces s. What was made before
+// s is a copy that was late, for example of an opening that glare has ended: it must not end s too.
+func (s *Session) yields(cert []byte, stamp Time) bool {
+	return stamp > s.since && (s.state != stateOpen || bytes.Equal(s.farCert, cert))
 }
 
 // respond opens the session when the key agreement is done.
 func (e *Endpoint) respond(now Time, j *KeyAgreement) {
-	delete(e.keying, j.from)
-	if j.err != nil {
+	switch old := e.byAddr[j.from]; {
+	case j.err != nil:
 		e.counters.KeyingsFailed.Add(1)
-		if e.byAddr[j.from] == nil {
-			e.cfg.Directory.release(j.from, e.cfg.Shard)
-		}
-		return
-	}
-	if old := e.byAddr[j.from]; old != nil {
-		if !bytes.Equal(old.farCert, j.cert.raw) {
-			return
-		}
+	case old == nil:
+		e.accept(now, j)
+	case old.yields(j.cert.raw, j.stamp):
 		old.finish(ErrOverridden)
-		e.cfg.Directory.claim(j.from, e.cfg.Shard, claimLimits{})
+		e.accept(now, j)
+	default: // a session that opened or came here meanwhile
+		e.counters.KeyingsDropped.Add(1)
 	}
+	delete(e.keying, j.from)
+	e.unclaim(j.from)
+}
+
+func (e *Endpoint) accept(now Time, j *KeyAgreement) {
 	s := &Session{
 		e: e, timer: -1, nearID: e.newSessionID(), addr: j.from, near: e.cfg.Identity,
-		farCert: j.cert.raw, peer: j.cert.fingerprint,
+		farCert: j.cert.raw, peer: j.cert.fingerprint, since: j.stamp,
 	}
 	e.sessions[s.nearID] = s
 	chunk := appendRIKeying(nil, rikeying{responderSID: s.nearID, skrc: j.skrc, signature: []byte{signatureNone}})

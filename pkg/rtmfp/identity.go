@@ -124,6 +124,16 @@ func (id *Identity) staticPair(group uint64) *dhKeyPair {
 	return nil
 }
 
+// commonGroup returns the first group of the identity that the owner of cert can do, 0 if there is none.
+func (id *Identity) commonGroup(cert *certificate) uint64 {
+	for _, g := range id.groups() {
+		if cert.supports(g) {
+			return g
+		}
+	}
+	return 0
+}
+
 // groups returns the groups of the certificate in order of preference.
 func (id *Identity) groups() []uint64 {
 	if !id.isStatic() {

@@ -11,13 +11,15 @@ type KeyAgreement struct {
 	keys *sessionKeys
 	err  error
 
-	session *Session // initiator
+	session *Session         // initiator
+	keying  *initiatorKeying // the result of the first half
 	farID   uint32
 
-	from netip.AddrPort // responder
-	isid uint32
-	cert *certificate
-	skic []byte
+	from  netip.AddrPort // responder
+	stamp Time           // when its cookie was made
+	isid  uint32
+	cert  *certificate
+	skic  []byte
 }
 
 // Run does the work. Any goroutine may call it, once.
@@ -26,11 +28,16 @@ func (j *KeyAgreement) Run() { j.run(j) }
 // HandleKeyAgreement takes a job back that has run.
 func (e *Endpoint) HandleKeyAgreement(now Time, j *KeyAgreement) {
 	e.now = now
-	if j.session != nil {
-		j.session.keyed(now, j)
-		return
+	switch s := j.session; {
+	case s == nil:
+		e.respond(now, j)
+	case s.opening.keying != nil:
+		s.keyed(now, j)
+	case s.state == stateKeyingSent:
+		s.prepared(now, j)
+	case j.keying != nil: // given up meanwhile
+		j.keying.wipe()
 	}
-	e.respond(now, j)
 }
 
 // open makes s an open session with keys k.
@@ -48,6 +55,7 @@ func (s *Session) open(now Time, k *sessionKeys, farID uint32) {
 	s.stats.Opened = now
 	s.opening = nil
 	delete(e.openings, s)
+	delete(e.awaiting, s.addr)
 	if s.keepalive == 0 {
 		s.keepalive = e.cfg.Keepalive
 	}

@@ -2,7 +2,7 @@ package rtmfp
 
 import "errors"
 
-// Options of session keying components (flash-profile §1.8).
+// Options of session keying components (RFC 7425 §4.6).
 const (
 	keyOptionPublicKey = 0x0d // ephemeral: group and public key
 	keyOptionRandom    = 0x0e
@@ -64,8 +64,8 @@ func (c *keyComponent) setOption(typ uint64, value []byte) (ok bool) {
 	return true
 }
 
-// appendNegotiation appends the HMAC and SSEQ options, in the order and form that strict old initiators
-// insist on (interop.md quirk 1).
+// appendNegotiation appends the HMAC and SSEQ options, in the order and form that strict deployed
+// clients insist on.
 func (c *keyComponent) appendNegotiation(b []byte) []byte {
 	var v [2]byte
 	v[0] = byte(c.hmac)

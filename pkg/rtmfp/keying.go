@@ -15,8 +15,8 @@ type sessionKeys struct {
 	agreement           agreement
 }
 
-// deriveKeys makes the keys of the end whose component is near, initiator or responder (flash-profile
-// §1.10).
+// deriveKeys makes the keys of the end whose component is near, initiator or responder (RFC 7425
+// §4.6).
 func deriveKeys(secret, near, far []byte, a agreement) *sessionKeys {
 	k := &sessionKeys{agreement: a}
 
@@ -58,13 +58,7 @@ type initiatorKeying struct {
 // newInitiatorKeying chooses the group, the first of id's that the responder supports, and builds the
 // SKIC. It is expensive if id is ephemeral.
 func newInitiatorKeying(rand io.Reader, id *Identity, responderCert *certificate, sec Security) (*initiatorKeying, error) {
-	ik := &initiatorKeying{far: responderCert, sec: sec}
-	for _, g := range id.groups() {
-		if responderCert.supports(g) {
-			ik.group = g
-			break
-		}
-	}
+	ik := &initiatorKeying{far: responderCert, sec: sec, group: id.commonGroup(responderCert)}
 	if ik.group == 0 {
 		return nil, errGroup
 	}
@@ -188,7 +182,7 @@ func answerComponent(sec *Security, far *keyComponent) (near keyComponent, ok bo
 }
 
 // initiatorPublic returns the initiator's public key: from its certificate, by the group its SKIC
-// selects, or else from the SKIC (flash-profile §1.8).
+// selects, or else from the SKIC (RFC 7425 §4.6).
 func initiatorPublic(cert *certificate, skic *keyComponent) (group uint64, public []byte, err error) {
 	if len(cert.static) == 0 {
 		if !skic.hasPublic {

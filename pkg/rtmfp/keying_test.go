@@ -182,7 +182,7 @@ func checkVectorPackets(t *testing.T, packets []packetVector, initiator, respond
 	}
 }
 
-// TestKeyingLegacyAnswer: the exact answer that strict clients insist on (interop.md quirk 1), byte for
+// TestKeyingLegacyAnswer: the exact answer that strict deployed clients insist on, byte for
 // byte as in the vectors that have it.
 func TestKeyingLegacyAnswer(t *testing.T) {
 	for _, i := range []int{0, 7, 8} {
@@ -370,7 +370,7 @@ func TestKeyingRefused(t *testing.T) {
 	}
 }
 
-// TestNegotiation is the table of flash-profile §1.9.
+// TestNegotiation is the table of the negotiation (RFC 7425 §4.6.4).
 func TestNegotiation(t *testing.T) {
 	require, request := wish{require: true}, wish{request: true}
 	for _, tt := range []struct {

@@ -17,6 +17,7 @@ type Limiter struct {
 
 	mu      sync.Mutex
 	sources map[netip.Prefix]*rate.Limiter
+	swept   time.Time
 }
 
 // NewLimiter returns a limiter that remembers at most max sources. When the table is full, sources it
@@ -27,6 +28,10 @@ func NewLimiter(perSecond float64, burst, max int) *Limiter {
 		sources: make(map[netip.Prefix]*rate.Limiter),
 	}
 }
+
+// sweepInterval bounds how often a full table is searched: a flood from many addresses must not make
+// every hello as expensive as the whole table.
+const sweepInterval = time.Second
 
 // limiterEpoch turns a Time, whose epoch is the caller's, into what x/time/rate computes with.
 var limiterEpoch = time.Unix(0, 0)
@@ -52,7 +57,7 @@ func (l *Limiter) allow(now Time, a netip.Addr) bool {
 	defer l.mu.Unlock()
 	r := l.sources[p]
 	if r == nil {
-		if len(l.sources) >= l.max {
+		if len(l.sources) >= l.max && at.Sub(l.swept) >= sweepInterval {
 			l.sweep(at)
 		}
 		if len(l.sources) >= l.max {
@@ -69,6 +74,7 @@ func (l *Limiter) allow(now Time, a netip.Addr) bool {
 
 // sweep forgets sources whose allowance is whole again.
 func (l *Limiter) sweep(at time.Time) {
+	l.swept = at
 	for p, r := range l.sources {
 		if r.TokensAt(at) >= float64(l.burst) {
 			delete(l.sources, p)

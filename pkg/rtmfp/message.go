@@ -6,9 +6,9 @@ type Message struct {
 	Head    [8]byte
 	HeadLen uint8
 	Body    *Buffer // may be nil
-	// StartBy abandons the message if no fragment of it was sent by then; zero means never.
+	// StartBy abandons the message if no fragment of it was sent before; zero means never.
 	StartBy Time
-	// FinishBy abandons the message if it is not acknowledged by then; zero means never.
+	// FinishBy stops sending the message, and sending it again, from then on; zero means never.
 	FinishBy Time
 	// Unreliable abandons the message when a fragment is lost instead of sending it again.
 	Unreliable bool
@@ -37,11 +37,10 @@ type sendMessage struct {
 	finishBy   Time
 }
 
+func (m *sendMessage) started() bool { return m.cut > 0 || m.unacked > 0 }
+
 func (m *sendMessage) expired(now Time) bool {
-	if m.startBy != 0 && m.cut == 0 && now > m.startBy {
-		return true
-	}
-	return m.finishBy != 0 && now > m.finishBy
+	return due(m.finishBy, now) || due(m.startBy, now) && !m.started()
 }
 
 // appendTo appends n bytes of the message from off.
@@ -59,12 +58,12 @@ func (m *sendMessage) appendTo(b []byte, off, n int) []byte {
 }
 
 // fragment is an entry of SEND_QUEUE that was given a sequence number (RFC 7016 §3.6.2). Messages are
-// cut when they are sent, so what was abandoned before never uses a number.
+// cut when they are sent; those abandoned before that share one number with their neighbours.
 type fragment struct {
 	prev, next   *fragment // in the flow, by sequence number
 	tprev, tnext *fragment // in the session, by transmission (only while in flight)
 	flow         *SendFlow
-	msg          *sendMessage // nil for the closing fragment and for placeholders
+	msg          *sendMessage // nil for the closing fragment and for gaps
 	seq          uint64
 	tsn          uint64
 	off, size    int // of the data in the message

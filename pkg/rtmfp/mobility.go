@@ -78,14 +78,17 @@ func (s *Session) pingReply(now Time, msg []byte, from netip.AddrPort) {
 // move makes addr the address of the far end, unless another session has it.
 func (s *Session) move(now Time, addr netip.AddrPort) {
 	e := s.e
+	if e.byAddr[addr] != nil || e.awaiting[addr] != nil {
+		return
+	}
 	owner, ok := e.cfg.Directory.claim(addr, e.cfg.Shard, claimLimits{})
-	if !ok || owner != e.cfg.Shard || e.byAddr[addr] != nil {
+	if !ok || owner != e.cfg.Shard {
 		return
 	}
 	e.cfg.Directory.confirm(addr)
 	old := s.addr
 	delete(e.byAddr, old)
-	e.cfg.Directory.release(old, e.cfg.Shard)
+	e.unclaim(old)
 	s.addr = addr
 	e.byAddr[addr] = s
 	e.cfg.Directory.setPeer(s.peer, PeerRef{e.cfg.Shard, s.nearID, addr})

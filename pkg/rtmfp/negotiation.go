@@ -25,7 +25,7 @@ func (s *Security) hmacLength() int {
 func (s *Security) hmac() wish { return wish{require: s.RequireHMAC, request: s.RequestHMAC} }
 func (s *Security) sseq() wish { return wish{require: s.RequireSSEQ, request: s.RequestSSEQ} }
 
-// negotiationFlags is the first byte of an HMAC or SSEQ negotiation option (flash-profile §1.9).
+// negotiationFlags is the first byte of an HMAC or SSEQ negotiation option (RFC 7425 §4.6.4).
 type negotiationFlags byte
 
 const (

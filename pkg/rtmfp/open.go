@@ -22,8 +22,8 @@ func newRecvKey(aes16, hmacKey []byte, hmacLen int, sseq bool) *recvKey {
 func newDefaultRecvKey() *recvKey { return newRecvKey([]byte(defaultSessionKey), nil, 0, false) }
 
 // open decrypts a datagram in place and returns the plain packet, padding included, which aliases it.
-// The checks come in the order of flash-profile §1.2; the sequence number is recorded only when all of
-// them passed. A datagram that is refused after its MAC was found right is left decrypted.
+// Checks that cost less come first; the sequence number is recorded only when all of them passed. A
+// datagram that is refused after its MAC was found right is left decrypted.
 func (k *recvKey) open(datagram []byte) (packet []byte, err error) {
 	n := len(datagram) - sessionIDLen - int(k.hmacLen)
 	if n <= 0 || n%aes.BlockSize != 0 {

@@ -127,7 +127,7 @@ func consumePacketHeader(b []byte) (h packetHeader, n int) {
 }
 
 // nextChunk splits the first chunk off b; payload and rest alias b. ok is false when only padding is
-// left: fewer than three bytes, or a length that reaches beyond b (RFC 7016 §2.2.4, flash-profile §1.2).
+// left: fewer than three bytes, or a length that reaches beyond b (RFC 7016 §2.2.4).
 //
 //	 0 1 2 3 4 5 6 7|0 1 2 3 4 5 6 7|0 1 2 3 4 5 6 7|0 1 2 3 4 5 6 7
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+

@@ -1,7 +1,5 @@
 package rtmfp
 
-import "slices"
-
 type recvState uint8
 
 const (
@@ -24,10 +22,11 @@ type RecvFlow struct {
 
 	seen     seqSet
 	final    uint64 // RF_FINAL_SN, 0 = not known
-	frags    []recvFragment
+	frags    fragBuffer
 	asm      *Buffer // the message in progress, of an in-order flow
 	next     uint64  // first sequence number not yet delivered or skipped
 	buffered int     // bytes held, with overhead
+	lost     int     // gaps the sender left since the last message
 	capacity int
 
 	silent     bool // the application rejected it: no more events
@@ -37,12 +36,6 @@ type RecvFlow struct {
 	advertised bool   // PREV_RWND has a value
 	lastBlocks uint64 // PREV_RWND
 	lingerEnd  Time
-}
-
-type recvFragment struct {
-	seq  uint64
-	fra  uint8
-	data *Buffer
 }
 
 // ID returns the flow id, unique among the receiving flows of the session.
@@ -62,11 +55,21 @@ func (f *RecvFlow) SetCapacity(n int) { f.capacity = n }
 
 // SetArrivalOrder makes messages come as soon as they are complete, whatever their order.
 func (f *RecvFlow) SetArrivalOrder(on bool) {
-	if on && f.asm != nil {
-		f.frags = slices.Insert(f.frags, 0, recvFragment{f.next - 1, fragBegin, f.asm})
-		f.asm = nil
+	if on == f.arrival {
+		return
 	}
 	f.arrival = on
+	if !on {
+		return
+	}
+	if f.asm != nil { // what there is of it becomes one fragment
+		f.frags.place(recvFragment{seq: f.next - 1, fra: fragBegin, data: f.asm})
+		f.charge(fragmentCharge)
+		f.asm = nil
+	}
+	f.frags.rebuild()
+	f.deliverWhole()
+	f.deliver()
 }
 
 // Suspend holds delivery: messages stay in the receive buffer and the window closes.
@@ -78,6 +81,9 @@ func (f *RecvFlow) Resume(now Time) {
 		return
 	}
 	f.suspended = false
+	if f.arrival {
+		f.deliverWhole()
+	}
 	f.deliver()
 	f.s.wantAck(f, true)
 	f.checkComplete(now)
@@ -98,6 +104,7 @@ func (f *RecvFlow) reject(code uint64) {
 	f.code = code
 	f.discard()
 	f.s.openRecv--
+	f.s.checkIdle()
 	f.s.wantAck(f, true)
 	f.s.wake()
 }
@@ -118,47 +125,50 @@ func (f *RecvFlow) dropAssembly() {
 // discard empties the receive buffer.
 func (f *RecvFlow) discard() {
 	f.dropAssembly()
-	for _, fr := range f.frags {
-		if fr.data != nil {
-			fr.data.Release()
-		}
-	}
-	f.frags = nil
+	f.frags.all(func(fr *recvFragment) { fr.data.Release() })
+	f.frags = fragBuffer{}
 	f.charge(-f.buffered)
 }
 
 // receive processes one User Data chunk (RFC 7016 §3.6.3.2, steps 3 to 16).
 func (f *RecvFlow) receive(now Time, c *userData) {
 	s := f.s
-	now0 := f.state != recvOpen || c.abandon || f.seen.hasGaps() ||
-		(f.advertised && f.lastBlocks < 2)
-	s.wantAck(f, now0)
+	s.wantAck(f, f.state != recvOpen || c.abandon || f.seen.hasGaps() || (f.advertised && f.lastBlocks < 2))
+	if c.seq > maxSequence {
+		return
+	}
 	dup := f.seen.contains(c.seq)
-	if dup {
+	// What the sender gave up comes first: it may be what makes room for the fragment.
+	if c.fsn > f.seen.cum {
+		skipped := f.seen.addUpTo(c.fsn)
+		if c.final && c.fsn == c.seq {
+			skipped-- // the end of the flow is no loss
+		}
+		f.skipped(skipped)
+		f.deliver()
+	}
+	switch {
+	case dup:
 		s.ackNow = true
 		s.e.counters.DuplicateFragments.Add(1)
-	} else {
-		if f.state == recvOpen && !c.abandon && !f.admits(c) {
-			s.e.counters.ReceiveBufferFull.Add(1)
-			return // as if it was lost
-		}
-		if c.seq > maxSequence || !f.seen.add(c.seq) {
-			return
-		}
-		if !c.abandon {
-			s.stats.FragmentsReceived++
-		}
+	case !f.admits(c):
+		s.e.counters.ReceiveBufferFull.Add(1) // as if it was lost
+	case f.seen.add(c.seq):
 		if c.final && f.final == 0 {
 			f.final = c.seq
 			s.ackNow = true
 		}
-	}
-	if c.fsn > f.seen.cum {
-		s.stats.FragmentsSkipped += f.seen.missing(c.fsn)
-		f.seen.addUpTo(c.fsn)
-	}
-	if !dup && f.state == recvOpen && !c.abandon {
-		f.store(c)
+		switch {
+		case c.abandon:
+			if c.seq != c.fsn && !c.final {
+				f.skipped(1)
+			}
+		default:
+			s.stats.FragmentsReceived++
+			if f.state == recvOpen {
+				f.store(c)
+			}
+		}
 	}
 	if f.seen.hasGaps() || f.capacity-f.buffered < 1024 {
 		s.ackNow = true
@@ -167,30 +177,41 @@ func (f *RecvFlow) receive(now Time, c *userData) {
 	f.checkComplete(now)
 }
 
-// admits reports whether there is room for the fragment. What completes the message in progress is
-// always welcome: otherwise a full buffer would never drain (RFC 7016 §3.6.3.5).
+// admits reports whether there is room for the fragment. The next one is always welcome, whatever is
+// buffered behind it: otherwise a full buffer would never drain (RFC 7016 §3.6.3.5).
 func (f *RecvFlow) admits(c *userData) bool {
-	if f.s.buffered+len(c.data) > f.s.e.cfg.MaxBuffered {
+	if f.state != recvOpen || c.abandon {
+		return true // only its number is kept
+	}
+	next := c.seq == f.seen.cum+1 && !f.suspended
+	n := len(c.data) + fragmentCharge
+	if limit := f.s.e.cfg.MaxBuffered; f.s.buffered+n > limit {
+		if next && f.buffered+n > limit { // nobody else could make room
+			f.tooLong()
+			return true
+		}
 		return false
 	}
-	inOrder := c.seq == f.next && len(f.frags) == 0 && !f.suspended
-	return inOrder || f.buffered+len(c.data)+fragmentCharge <= f.capacity+initialWindow
+	// Beyond what the window promised: the sender does not know what a fragment costs beside its data.
+	return next || f.buffered+n <= f.capacity+max(f.capacity/2, initialWindow)
 }
 
 // store keeps the data of a fragment that was not seen before, or uses it at once when it is the next.
 func (f *RecvFlow) store(c *userData) {
-	if !f.arrival && !f.suspended && c.seq == f.next && len(f.frags) == 0 {
+	if !f.arrival && !f.suspended && c.seq == f.next && f.frags.empty() {
 		f.next++
 		f.feed(c.fragment, c.data, nil)
 		return
 	}
-	fr := recvFragment{c.seq, c.fragment, CopyBuffer(c.data)}
 	f.charge(len(c.data) + fragmentCharge)
-	i := len(f.frags)
-	for i > 0 && f.frags[i-1].seq > c.seq {
-		i--
+	fr := recvFragment{seq: c.seq, fra: c.fragment, data: CopyBuffer(c.data)}
+	if !f.arrival {
+		f.frags.place(fr)
+		return
 	}
-	f.frags = slices.Insert(f.frags, i, fr)
+	if first := f.frags.insert(fr); !f.suspended {
+		f.deliverRun(first)
+	}
 }
 
 // deliver hands complete messages to the application (RFC 7016 §3.6.3.3).
@@ -199,35 +220,42 @@ func (f *RecvFlow) deliver() {
 		return
 	}
 	if f.arrival {
-		f.deliverComplete()
+		f.dropDead()
 		return
 	}
-	n := 0
-	for n < len(f.frags) && f.frags[n].seq <= f.seen.cum && f.state == recvOpen {
-		fr := f.frags[n]
-		f.frags[n].data = nil // feed takes it over
-		n++
-		if fr.seq != f.next {
-			f.dropAssembly() // the sender gave up what is missing
+	for f.state == recvOpen {
+		fr := f.frags.front()
+		if fr == nil || fr.seq > f.seen.cum {
+			break
 		}
-		f.next = fr.seq + 1
-		f.charge(-fr.data.Len() - fragmentCharge)
-		f.feed(fr.fra, fr.data.Bytes(), fr.data)
-	}
-	if f.state != recvOpen {
-		return
-	}
-	if n > 0 {
-		clear(f.frags[:n])
-		f.frags = append(f.frags[:0], f.frags[n:]...)
-		if len(f.frags) == 0 && cap(f.frags) > 64 {
-			f.frags = nil
+		next := f.frags.pop()
+		if next.seq != f.next { // the sender gave up what is missing
+			f.skip()
 		}
+		f.next = next.seq + 1
+		f.charge(-next.data.Len() - fragmentCharge)
+		f.feed(next.fra, next.data.Bytes(), next.data)
 	}
-	if f.next <= f.seen.cum {
-		f.dropAssembly()
+	if f.state == recvOpen && f.next <= f.seen.cum {
+		f.skip()
 		f.next = f.seen.cum + 1
 	}
+}
+
+// skipped counts fragments that the sender gave up. A flow in order finds out where they are missing.
+func (f *RecvFlow) skipped(n uint64) {
+	f.s.stats.FragmentsSkipped += n
+	if f.arrival && n > 0 {
+		f.lost = max(f.lost, 1)
+	}
+}
+
+// skip passes over what will never come. All that is skipped at one place may be one message.
+func (f *RecvFlow) skip() {
+	if f.lost == 0 || f.asm != nil {
+		f.lost++
+	}
+	f.dropAssembly()
 }
 
 // feed appends a fragment, the next in order, to the message in progress. It takes over own, the
@@ -252,8 +280,7 @@ func (f *RecvFlow) feed(fra uint8, data []byte, own *Buffer) {
 		return // the beginning was abandoned
 	}
 	if f.asm.Len()+len(data) > MaxMessageSize {
-		f.s.e.counters.MessagesTooLong.Add(1)
-		f.rejectOpen(0)
+		f.tooLong()
 		return
 	}
 	f.asm = f.asm.append(data)
@@ -268,7 +295,8 @@ func (f *RecvFlow) feed(fra uint8, data []byte, own *Buffer) {
 
 func (f *RecvFlow) message(b *Buffer) {
 	f.s.e.counters.MessagesReceived.Add(1)
-	f.s.e.emit(Event{Kind: EventMessage, Session: f.s, Recv: f, Message: b})
+	f.s.e.emit(Event{Kind: EventMessage, Session: f.s, Recv: f, Message: b, Lost: f.lost})
+	f.lost = 0
 }
 
 // rejectOpen rejects a flow the application knows of, for a reason of the protocol.
@@ -277,66 +305,62 @@ func (f *RecvFlow) rejectOpen(code uint64) {
 	f.s.e.emit(Event{Kind: EventFlowEnd, Session: f.s, Recv: f, Err: errFlowProtocol})
 }
 
-// deliverComplete serves a flow in arrival order: every complete run of fragments goes out at once.
-func (f *RecvFlow) deliverComplete() {
-	for i := 0; i < len(f.frags); {
-		end := f.segment(i)
-		first, last := f.frags[i], f.frags[end-1]
-		complete := first.fra == fragWhole || (first.fra == fragBegin && last.fra == fragEnd)
-		switch {
-		case complete:
-			f.deliverSegment(i, end)
-		case last.seq < f.seen.cum || (first.seq <= f.seen.cum && first.fra != fragBegin):
-			f.dropSegment(i, end) // can never be completed
-		default:
-			i = end
-		}
-	}
+func (f *RecvFlow) tooLong() {
+	f.s.e.counters.MessagesTooLong.Add(1)
+	f.rejectOpen(0)
 }
 
-// segment returns the end of the run of fragments of one message that starts at i.
-func (f *RecvFlow) segment(i int) int {
-	end := i + 1
-	if fra := f.frags[i].fra; fra == fragWhole || fra == fragEnd {
-		return end
+// deliverRun delivers the run that first begins, of a flow in arrival order, if it is a whole message.
+func (f *RecvFlow) deliverRun(first *recvFragment) {
+	from, to, size := first.seq, first.far, first.bytes
+	if size > MaxMessageSize {
+		f.tooLong()
+		return
 	}
-	for end < len(f.frags) && f.frags[end].seq == f.frags[end-1].seq+1 {
-		switch f.frags[end].fra {
-		case fragMiddle:
-			end++
-		case fragEnd:
-			return end + 1
-		default:
-			return end
-		}
+	if first.fra == fragWhole {
+		b := first.data.Retain()
+		f.dropRun(from, to)
+		f.message(b)
+		return
 	}
-	return end
-}
-
-func (f *RecvFlow) deliverSegment(i, end int) {
-	b := f.frags[i].data.Retain()
-	if end > i+1 {
-		b.Release()
-		n := 0
-		for _, fr := range f.frags[i:end] {
-			n += fr.data.Len()
-		}
-		b = NewBuffer(n)
-		n = 0
-		for _, fr := range f.frags[i:end] {
-			n += copy(b.b[n:], fr.data.b)
-		}
+	if first.fra != fragBegin || f.frags.at(to).fra != fragEnd {
+		return
 	}
-	f.dropSegment(i, end)
+	b := NewBuffer(size)
+	n := 0
+	f.frags.remove(from, to, func(p *Buffer) {
+		n += copy(b.b[n:], p.b)
+		f.charge(-p.Len() - fragmentCharge)
+		p.Release()
+	})
 	f.message(b)
 }
 
-func (f *RecvFlow) dropSegment(i, end int) {
-	for _, fr := range f.frags[i:end] {
-		f.charge(-fr.data.Len() - fragmentCharge)
-		fr.data.Release()
+// deliverWhole delivers the whole messages that are there already, of a flow in arrival order.
+func (f *RecvFlow) deliverWhole() {
+	for fr := f.frags.front(); fr != nil && f.state == recvOpen && !f.suspended; {
+		next := fr.far + 1
+		f.deliverRun(fr)
+		fr = f.frags.from(next)
 	}
-	f.frags = slices.Delete(f.frags, i, end)
+}
+
+// dropDead removes runs that can never be completed from the front of a flow in arrival order.
+func (f *RecvFlow) dropDead() {
+	for {
+		fr := f.frags.front()
+		if fr == nil || fr.seq > f.seen.cum || (fr.fra == fragBegin && fr.far == f.seen.cum) {
+			return
+		}
+		f.dropRun(fr.seq, fr.far)
+	}
+}
+
+func (f *RecvFlow) dropRun(from, to uint64) {
+	f.frags.remove(from, to, func(p *Buffer) {
+		f.charge(-p.Len() - fragmentCharge)
+		p.Release()
+	})
 }
 
 // checkComplete ends the flow when every number up to the final one was seen (RFC 7016 §3.6.3.8).
@@ -345,7 +369,7 @@ func (f *RecvFlow) checkComplete(now Time) {
 		return
 	}
 	if f.state == recvOpen {
-		if f.suspended && len(f.frags) > 0 {
+		if f.suspended && !f.frags.empty() {
 			return
 		}
 		f.discard()
@@ -369,7 +393,7 @@ func (f *RecvFlow) blocks() uint64 {
 	case recvEnded:
 		return initialWindow >> 10
 	}
-	n := max(f.capacity-f.buffered, 0)
+	n := max(min(f.capacity-f.buffered, f.s.e.cfg.MaxBuffered-f.s.buffered), 0)
 	b := uint64(n+1023) / 1024
 	if b == 0 && f.capacity > 0 && !f.suspended {
 		b = 1

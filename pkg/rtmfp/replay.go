@@ -1,6 +1,6 @@
 package rtmfp
 
-// replayDepth is how far behind the highest session sequence number a packet may be (flash-profile §1.4).
+// replayDepth is how far behind the highest session sequence number a packet may be.
 const replayDepth = 32
 
 // replayWindow remembers which session sequence numbers were received. The zero value has seen none.

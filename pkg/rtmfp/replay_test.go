@@ -37,7 +37,7 @@ func TestReplayWindow(t *testing.T) {
 	}
 }
 
-// TestReplayAgainstDefinition compares with flash-profile §1.4 written down with a set.
+// TestReplayAgainstDefinition compares the window with a set of numbers.
 func TestReplayAgainstDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for range 50 {

@@ -10,7 +10,7 @@ import (
 	"hash"
 )
 
-// defaultSessionKey protects startup packets (flash-profile §1.1). Everybody knows it.
+// defaultSessionKey protects startup packets (RFC 7425 §4.1). Everybody knows it.
 const defaultSessionKey = "Adobe Systems 02"
 
 const (
@@ -41,7 +41,7 @@ type cbcMode interface {
 }
 
 // directionKey is what both directions of a session share: AES-128-CBC with a zero IV for every packet
-// and, optionally, a truncated HMAC-SHA-256 of the ciphertext (flash-profile §1.2). The expanded state,
+// and, optionally, a truncated HMAC-SHA-256 of the ciphertext (RFC 7425 §4.6.4). The expanded state,
 // the larger part by far, is made on first use and can be dropped with shrink.
 type directionKey struct {
 	aes     [aesKeyLen]byte

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// sealMode is one of the four plaintext forms of flash-profile §1.2.
+// sealMode is one of the four plaintext forms of a packet.
 type sealMode struct {
 	name    string
 	hmacLen int

@@ -42,6 +42,7 @@ type SendFlow struct {
 	priority     Priority
 	timeCritical bool
 	exception    bool
+	rejected     error  // why, as a *RejectedError
 	finalSent    bool   // the closing fragment exists
 	startup      []byte // STARTUP_OPTIONS; nil once acknowledged
 
@@ -76,6 +77,9 @@ func (f *SendFlow) Session() *Session { return f.s }
 // Abandoned returns how many messages were given up so far.
 func (f *SendFlow) Abandoned() uint64 { return f.abandoned }
 
+// LastAbandoned returns the newest message that was given up, 0 if none was.
+func (f *SendFlow) LastAbandoned() MessageID { return f.lastGone }
+
 // Queued returns the bytes written and neither acknowledged nor abandoned.
 func (f *SendFlow) Queued() int { return f.queued }
 
@@ -104,7 +108,8 @@ func (f *SendFlow) checkReady() {
 }
 
 // Write queues a message and takes over one reference to its body, also when it fails. It fails with
-// an error that is net.ErrClosed when the flow is closed, ErrQueueFull when the session holds too much.
+// an error that is net.ErrClosed when the flow is closed (a *RejectedError if the far end wanted that),
+// ErrQueueFull when the session holds too much.
 func (f *SendFlow) Write(now Time, m Message) (MessageID, error) {
 	size := int(m.HeadLen)
 	if m.Body != nil {
@@ -112,6 +117,8 @@ func (f *SendFlow) Write(now Time, m Message) (MessageID, error) {
 	}
 	var err error
 	switch {
+	case f.rejected != nil:
+		err = f.rejected
 	case f.state != sendOpen:
 		err = ErrClosed
 	case f.s.queued+size > f.s.e.cfg.MaxQueued:
@@ -206,18 +213,22 @@ func (f *SendFlow) abandonOne(m *sendMessage) {
 	f.s.e.counters.MessagesAbandoned.Add(1)
 	f.lastGone = max(f.lastGone, m.id)
 	m.abandoned = true
-	f.dropQueued(m.size - m.ackedBytes(f))
-	for fr := f.frags; fr != nil; fr = fr.next {
-		if fr.msg == m {
-			fr.abandoned = true
+	waiting := m.size - m.cut // not acknowledged
+	if m.unacked > 0 {
+		for fr := f.frags; fr != nil; fr = fr.next {
+			if fr.msg == m {
+				fr.abandoned = true
+				waiting += fr.size
+			}
 		}
 	}
+	f.dropQueued(waiting)
 	started := m.started()
 	if !started {
 		f.unstarted -= m.size
-	} else if m.cut < m.size {
-		// The receiver must not take the next message for the rest of this one: leave a gap.
-		f.pushFragment(f.newFragment(nil, 0, 0)).abandoned = true
+	}
+	if !started || m.cut < m.size {
+		f.leaveGap()
 	}
 	if f.unsent == m {
 		f.unsent = m.next
@@ -233,20 +244,14 @@ func (f *SendFlow) abandonOne(m *sendMessage) {
 	f.s.activate(f)
 }
 
-func (m *sendMessage) started() bool { return m.cut > 0 || m.unacked > 0 }
-
-// ackedBytes returns how much of the message is acknowledged.
-func (m *sendMessage) ackedBytes(f *SendFlow) int {
-	n := m.cut
-	if m.unacked == 0 {
-		return n
+// leaveGap uses a sequence number for what is not sent: the receiver must be able to tell that something
+// is missing (RFC 7016 §3.6.1.2), and must not take the next message for the rest of this one. One is
+// enough for all that is missing at the same place.
+func (f *SendFlow) leaveGap() {
+	if t := f.fragTl; t != nil && t.msg == nil && !t.final && !t.inFlight {
+		return
 	}
-	for fr := f.frags; fr != nil; fr = fr.next {
-		if fr.msg == m {
-			n -= fr.size
-		}
-	}
-	return n
+	f.pushFragment(f.newFragment(nil, 0, 0)).abandoned = true
 }
 
 func (f *SendFlow) dropQueued(n int) {

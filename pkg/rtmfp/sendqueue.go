@@ -55,7 +55,7 @@ func (f *SendFlow) handleAck(now Time, a *ack) (acked int) {
 	before := f.outstanding
 	f.startup = nil
 	wasShut := f.window == 0
-	f.window = int(min(a.bufferBlocks, 1<<30)) << 10
+	f.window = int(min(a.bufferBlocks, 1<<20)) << 10
 	fr := f.frags
 	for fr != nil && fr.seq <= a.cumulative {
 		next := fr.next
@@ -103,7 +103,7 @@ func (f *SendFlow) handleException(now Time, code uint64) {
 	if f.exception {
 		return
 	}
-	f.exception = true
+	f.exception, f.rejected = true, &RejectedError{code}
 	f.probeAt = 0
 	for m := f.msgs; m != nil; {
 		next := m.next

@@ -77,12 +77,21 @@ func (s *seqSet) missing(seq uint64) uint64 {
 	return n
 }
 
-// addUpTo puts every number up to seq into the set.
-func (s *seqSet) addUpTo(seq uint64) {
-	if seq > s.cum {
-		s.cum = seq
-		s.absorb()
+// addUpTo puts every number up to seq into the set and returns how many were not there.
+func (s *seqSet) addUpTo(seq uint64) (added uint64) {
+	if seq <= s.cum {
+		return 0
 	}
+	added = seq - s.cum
+	for _, r := range s.runs {
+		if r.from > seq {
+			break
+		}
+		added -= min(r.to, seq) - r.from + 1
+	}
+	s.cum = seq
+	s.absorb()
+	return added
 }
 
 // absorb merges the runs that the cumulative part has reached.

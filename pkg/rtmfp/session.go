@@ -29,6 +29,7 @@ type Session struct {
 	addr      netip.AddrPort // DESTADDR
 	opening   *opening       // while dialling
 	replay    *keyingReply   // responder: to answer repeated IIKeyings
+	since     Time           // an IIKeying whose cookie is not newer is a stale copy
 	near      *Identity
 	farCert   []byte
 	peer      PeerID
@@ -160,6 +161,9 @@ func (s *Session) WakeAt(t Time) {
 func (s *Session) SetKeepalive(d time.Duration) {
 	s.keepalive = d
 	s.keepaliveAt = 0
+	if d == 0 {
+		s.waitSince = 0 // nobody would repeat a ping that was lost
+	}
 	if d > 0 && s.state == stateOpen {
 		s.keepaliveAt = s.lastRecv.Add(d)
 	}
@@ -207,7 +211,7 @@ func (s *Session) activate(f *SendFlow) {
 		return
 	}
 	if f.complete() {
-		s.finishSend(f, nil)
+		s.finishSend(f)
 		return
 	}
 	if !f.inReady && f.ready() {
@@ -219,9 +223,9 @@ func (s *Session) activate(f *SendFlow) {
 	}
 }
 
-func (s *Session) finishSend(f *SendFlow, err error) {
+func (s *Session) finishSend(f *SendFlow) {
 	delete(s.sendFlows, f.id)
-	f.end(err)
+	f.end(f.rejected)
 	s.checkIdle()
 }
 
@@ -253,12 +257,24 @@ func (s *Session) Close(now Time) {
 	case stateHelloSent, stateKeyingSent:
 		s.finish(ErrClosed)
 	case stateOpen:
-		s.state = stateNearClose
-		s.endFlows(ErrClosed)
-		s.closeAt, s.closeEnd = now, now.Add(nearCloseLimit)
-		s.wake()
+		s.beginClose(now, ErrClosed)
 		s.reschedule()
 	}
+}
+
+// beginClose moves from S_OPEN to S_NEARCLOSE.
+func (s *Session) beginClose(now Time, err error) {
+	s.state = stateNearClose
+	s.endFlows(err)
+	s.closeEnd = now.Add(nearCloseLimit)
+	s.requestClose(now)
+}
+
+// requestClose sends a Close Request and says when to repeat it (RFC 7016 §3.5.5).
+func (s *Session) requestClose(now Time) {
+	s.control.close = true
+	s.closeAt = now.Add(closeRepeat)
+	s.wake()
 }
 
 // Abort ends the session at once and tells the far end with one Close Acknowledgement.
@@ -303,8 +319,12 @@ func (s *Session) finish(err error) {
 	}
 	reported := s.state == stateNearClose || s.state == stateFarClose
 	s.state = stateClosed
+	s.control = controlQueue{closeAck: s.control.closeAck} // an answer that is still owed may go out
 	if !reported {
 		s.endFlows(err)
+	}
+	if o := s.opening; o != nil {
+		o.wipe()
 	}
 	s.e.forget(s)
 }

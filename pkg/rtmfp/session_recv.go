@@ -7,11 +7,15 @@ import (
 
 // handle processes a datagram whose session id is ours.
 func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
-	if s.state == stateKeyingSent {
+	c := s.e.counters
+	switch s.state {
+	case stateHelloSent:
+		c.UnknownSession.Add(1) // nobody was told the id yet
+		return
+	case stateKeyingSent:
 		s.handleOpening(now, b, from)
 		return
 	}
-	c := s.e.counters
 	pkt, err := s.recv.open(b)
 	if err != nil {
 		s.e.countOpenError(err)
@@ -33,8 +37,11 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 	s.stats.PacketsReceived++
 	s.stats.BytesReceived += uint64(len(b))
 	s.lastRecv, s.waitSince = now, 0
-	if s.keepalive > 0 && s.state == stateOpen {
-		s.keepaliveAt = now.Add(s.keepalive)
+	if s.state == stateOpen {
+		s.keepaliveAt = 0
+		if s.keepalive > 0 {
+			s.keepaliveAt = now.Add(s.keepalive)
+		}
 	}
 	if s.replay != nil && now.Sub(s.stats.Opened) > openTimeout {
 		s.replay = nil
@@ -196,9 +203,12 @@ func (s *Session) userData(now Time, c *userData) {
 }
 
 func (s *Session) openRecvFlow(now Time, c *userData) *RecvFlow {
-	if s.openRecv >= s.e.cfg.MaxFlows || len(s.recvFlows) >= 4*s.e.cfg.MaxFlows {
+	full := s.openRecv >= s.e.cfg.MaxFlows
+	if full {
 		s.e.counters.FlowsRefused.Add(1)
-		return nil
+		if len(s.recvFlows) >= 4*s.e.cfg.MaxFlows {
+			return nil // not even the rejected ones fit any more
+		}
 	}
 	var o flowOptions
 	ok := true
@@ -214,7 +224,7 @@ func (s *Session) openRecvFlow(now Time, c *userData) *RecvFlow {
 	s.ackNow = true
 	s.idleSince = 0
 	switch {
-	case !ok, o.unknown, o.multipleAssoc, !o.hasMetadata, len(o.metadata) > maxMetadata:
+	case full, !ok, o.unknown, o.multipleAssoc, !o.hasMetadata, len(o.metadata) > maxMetadata:
 		f.silent = true
 		f.reject(0)
 		return f
@@ -253,8 +263,9 @@ func (s *Session) afterAcks(now Time, sum ackSummary) {
 		s.ackProgress = now
 	}
 	if s.outstanding == 0 {
-		s.timeoutAt, s.ackProgress = 0, 0
-	} else if s.timeoutAt != 0 {
+		s.ackProgress = 0
+	}
+	if s.timeoutAt != 0 { // also if nothing is outstanding: a window that was idle for so long starts anew
 		s.timeoutAt = now.Add(s.rtt.erto)
 	}
 	s.wake()

@@ -24,7 +24,7 @@ func (s *Session) build(now Time, b []byte) (_ []byte, ok bool) {
 	body := len(b)
 	b = s.control.append(b, limit)
 	if s.ackNow {
-		b = s.appendAcks(now, b, limit)
+		b = s.appendAcks(b, limit, len(b) == body)
 	}
 	tc := false
 	if s.state == stateOpen && s.maySend() {
@@ -37,7 +37,7 @@ func (s *Session) build(now Time, b []byte) (_ []byte, ok bool) {
 		return b, false
 	}
 	if len(s.ackFlows) > 0 {
-		b = s.appendAcks(now, b, limit) // opportunistic, RFC 7016 §3.6.3.4.6
+		b = s.appendAcks(b, limit, false) // opportunistic, RFC 7016 §3.6.3.4.6
 	}
 	if tc {
 		b[at] |= packetFlagTimeCritical
@@ -93,8 +93,9 @@ func (s *Session) sentData(now Time, tc bool) {
 	}
 }
 
-// appendAcks writes acknowledgements of the flows that owe one, as many as fit.
-func (s *Session) appendAcks(now Time, b []byte, limit int) []byte {
+// appendAcks writes acknowledgements of the flows that owe one, as many as fit. The first is cut to fit
+// if truncate is set, the others wait for the next packet (RFC 7016 §3.6.3.4.2).
+func (s *Session) appendAcks(b []byte, limit int, truncate bool) []byte {
 	n := 0
 	for _, f := range s.ackFlows {
 		before := len(b)
@@ -111,10 +112,15 @@ func (s *Session) appendAcks(now Time, b []byte, limit int) []byte {
 		blocks := f.blocks()
 		a := ack{flowID: f.id, bufferBlocks: blocks, cumulative: f.seen.cum, ranges: f.seen.runs}
 		at := len(b)
-		if b = appendAck(b, &a, limit-len(b)); len(b) == at {
+		if !truncate && a.size() > limit-at {
 			b = b[:before]
 			break
 		}
+		if b = appendAck(b, &a, limit-at); len(b) == at {
+			b = b[:before]
+			break
+		}
+		truncate = false
 		f.shouldAck, f.advertised, f.lastBlocks = false, true, blocks
 		n++
 	}
@@ -131,14 +137,12 @@ func (s *Session) appendData(now Time, b []byte, limit int) (_ []byte, timeCriti
 	for p := int(numPriorities) - 1; p >= 0; p-- {
 		l := &s.readyFlows[p]
 		for l.head != nil {
-			f := l.pop()
-			f.inReady = false
+			f := l.pop() // but it stays inReady: what is abandoned meanwhile must not link it, too
 			var n int
 			var full bool
 			b, n, full = s.appendFlow(now, b, limit, f)
 			timeCritical = timeCritical || (n > 0 && f.timeCritical)
-			if f.state != sendEnded && f.ready() {
-				f.inReady = true
+			if f.inReady = f.state != sendEnded && f.ready(); f.inReady {
 				l.push(f)
 			}
 			if full {

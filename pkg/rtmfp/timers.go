@@ -123,10 +123,8 @@ func (s *Session) onTimer(now Time) {
 		s.finish(ErrClosed)
 		return
 	}
-	if due(s.closeAt, now) { // RFC 7016 §3.5.5
-		s.control.close = true
-		s.closeAt = now.Add(closeRepeat)
-		s.wake()
+	if due(s.closeAt, now) {
+		s.requestClose(now)
 	}
 	if s.state != stateOpen {
 		return
@@ -136,9 +134,7 @@ func (s *Session) onTimer(now Time) {
 		return
 	}
 	if s.idleSince != 0 && due(s.idleSince.Add(s.e.cfg.IdleLimit), now) {
-		s.state = stateNearClose
-		s.endFlows(ErrIdle)
-		s.closeAt, s.closeEnd = now, now.Add(nearCloseLimit)
+		s.beginClose(now, ErrIdle)
 		return
 	}
 	if due(s.delackAt, now) { // RFC 7016 §3.6.3.4.4
@@ -195,10 +191,6 @@ func (s *Session) onRetransmitTimeout(now Time) {
 
 // sendKeepalive pings a silent far end, more slowly the longer it is silent (RFC 7016 §3.5.4.1).
 func (s *Session) sendKeepalive(now Time) {
-	s.keepaliveAt = 0
-	if s.keepalive == 0 {
-		return
-	}
 	if s.waitSince == 0 {
 		s.waitSince = now
 	} else {

@@ -1,9 +1,13 @@
 package udp
 
 import (
+	"encoding/binary"
+	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,19 +18,29 @@ import (
 // batchIO is recvmmsg and sendmmsg with everything they need kept, so that nothing is allocated per
 // datagram. golang.org/x/net allocates two objects for each one read.
 type batchIO struct {
+	// The socket is held as a file: one of package net allocates an error for each wait that a
+	// deadline ends, and that is how every post wakes the shard.
+	file *os.File
+	raw  syscall.RawConn
+
 	in      [readBatch]message
 	inAddr  [readBatch]unix.RawSockaddrInet6
 	inVec   [readBatch]unix.Iovec
+	inCtl   [readBatch]control
 	inBuf   []byte
 	n       int
+	drops   uint32 // datagrams the kernel dropped so far, modulo 2^32
 	out     [writeBatch]message
 	outAddr [writeBatch]unix.RawSockaddrInet6
 	outVec  [writeBatch]unix.Iovec
+	outCtl  [writeBatch]control
+	first   [writeBatch]int // index of the first datagram of each message
 	toSend  int
 	sent    int
+	gso     bool // several datagrams to one address go out as one message
 	err     error
-	readFn  func(fd uintptr) bool
-	tryFn   func(fd uintptr) bool
+	waitFn  func(fd uintptr) bool
+	tryFn   func(fd uintptr)
 	writeFn func(fd uintptr) bool
 }
 
@@ -34,10 +48,26 @@ type batchIO struct {
 type message struct {
 	hdr unix.Msghdr
 	len uint32
-	_   [4]byte
 }
 
-func (c *conn) init() {
+// control has room for one control message with a number in it.
+type control struct {
+	hdr  unix.Cmsghdr
+	data [8]byte
+}
+
+// init takes over the socket of u.
+func (c *conn) init(u *net.UDPConn) error {
+	file, err := u.File()
+	if err != nil {
+		return err
+	}
+	if c.raw, err = file.SyscallConn(); err != nil {
+		file.Close()
+		return err
+	}
+	u.Close() // file is a duplicate
+	c.file = file
 	c.inBuf = make([]byte, readBatch*readSize)
 	for i := range c.in {
 		c.inVec[i].Base = &c.inBuf[i*readSize]
@@ -46,35 +76,46 @@ func (c *conn) init() {
 		h.Name = (*byte)(unsafe.Pointer(&c.inAddr[i]))
 		h.Iov = &c.inVec[i]
 		h.SetIovlen(1)
+		h.Control = (*byte)(unsafe.Pointer(&c.inCtl[i]))
 	}
 	for i := range c.out {
-		h := &c.out[i].hdr
-		h.Name = (*byte)(unsafe.Pointer(&c.outAddr[i]))
-		h.Iov = &c.outVec[i]
-		h.SetIovlen(1)
+		c.out[i].hdr.Name = (*byte)(unsafe.Pointer(&c.outAddr[i]))
 	}
-	c.readFn = func(fd uintptr) bool { return c.recv(fd) }
-	c.tryFn = func(fd uintptr) bool { c.recv(fd); return true }
-	c.writeFn = func(fd uintptr) bool { return c.sendAll(fd) }
+	c.waitFn = c.recv
+	c.tryFn = func(fd uintptr) { c.recv(fd) }
+	c.writeFn = c.sendAll
+	// Not vital: it counts what the receive buffer had no room for.
+	c.raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) })
+	return nil
 }
 
-// read fills the batch. It waits for a datagram, the deadline or wake if wait is set.
-func (c *conn) read(wait bool) error {
+func (c *conn) close() error { return c.file.Close() }
+
+func (c *conn) setReadDeadline(t time.Time) { c.file.SetReadDeadline(t) }
+
+// read fills the batch. If wait is set it waits for a datagram, the deadline or wake. What has arrived is
+// read in any case: deadlines that follow each other closely must not keep datagrams waiting. The
+// result is false when the socket is closed.
+func (c *conn) read(wait bool) bool {
 	c.n, c.err = 0, nil
-	f := c.tryFn
 	if wait {
-		f = c.readFn
-	}
-	if err := c.raw.Read(f); err != nil {
+		err := c.raw.Read(c.waitFn)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
 		c.woken = true
-		return err
 	}
-	return c.err
+	return c.raw.Control(c.tryFn) == nil
 }
 
 func (c *conn) recv(fd uintptr) (done bool) {
 	for i := range c.in {
-		c.in[i].hdr.Namelen = unix.SizeofSockaddrInet6
+		h := &c.in[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(int(unsafe.Sizeof(control{})))
 	}
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.in[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
@@ -93,7 +134,27 @@ func (c *conn) recv(fd uintptr) (done bool) {
 }
 
 // received returns how many datagrams the last read got.
-func (c *conn) received() int { return c.n }
+func (c *conn) received(counters *Counters) int {
+	if c.err != nil {
+		counters.ReadErrors.Add(1)
+	}
+	if c.n > 0 {
+		c.countDrops(c.n-1, counters)
+	}
+	return c.n
+}
+
+// countDrops reads the kernel's count of dropped datagrams that came with the last one; it is there only
+// if some were.
+func (c *conn) countDrops(i int, counters *Counters) {
+	ctl := &c.inCtl[i]
+	if c.in[i].hdr.Controllen < unix.SizeofCmsghdr+4 || ctl.hdr.Level != unix.SOL_SOCKET || ctl.hdr.Type != unix.SO_RXQ_OVFL {
+		return
+	}
+	drops := binary.NativeEndian.Uint32(ctl.data[:])
+	counters.KernelDrops.Add(uint64(drops - c.drops))
+	c.drops = drops
+}
 
 func (c *conn) datagram(i int) ([]byte, netip.AddrPort) {
 	b := c.inBuf[i*readSize:][:c.in[i].len]
@@ -112,29 +173,81 @@ func swap16(p uint16) uint16 {
 }
 
 func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
-	n := 0
-	for i := range list {
-		d := &list[i]
-		if c.encodeAddr(n, d.To) {
-			c.outVec[n].Base = &d.Data[0]
-			c.outVec[n].SetLen(len(d.Data))
-			n++
-		} else {
-			counters.SendErrors.Add(1)
-		}
-	}
-	c.toSend, c.sent = n, 0
+	c.toSend, c.sent = c.prepare(list, counters), 0
 	for c.sent < c.toSend {
 		c.err = nil
 		if err := c.raw.Write(c.writeFn); err != nil {
 			return // closed
 		}
 		counters.Writes.Add(1)
-		if c.err != nil { // this one cannot be sent: go on with the next
+		switch {
+		case c.err == nil:
+		case c.out[c.sent].hdr.Iovlen > 1: // the device cannot do it after all: send them one by one
+			c.gso = false
+			counters.GSOFailed.Add(1)
+			list = list[c.first[c.sent]:]
+			c.toSend, c.sent = c.prepare(list, counters), 0
+		default: // this one cannot be sent: go on with the next
 			counters.SendErrors.Add(1)
 			c.sent++
 		}
 	}
+}
+
+// prepare fills the messages to send and returns their number.
+func (c *conn) prepare(list []rtmfp.Datagram, counters *Counters) int {
+	n, vec := 0, 0
+	for i := 0; i < len(list); {
+		if !c.encodeAddr(n, list[i].To) {
+			counters.SendErrors.Add(1)
+			i++
+			continue
+		}
+		k := 1
+		if c.gso {
+			k = segments(list[i:])
+		}
+		h := &c.out[n].hdr
+		h.Iov = &c.outVec[vec]
+		h.SetIovlen(k)
+		c.setSegment(n, k, len(list[i].Data))
+		c.first[n] = i
+		for _, d := range list[i : i+k] {
+			c.outVec[vec].Base = &d.Data[0]
+			c.outVec[vec].SetLen(len(d.Data))
+			vec++
+		}
+		if k > 1 {
+			counters.GSOBatches.Add(1)
+		}
+		n++
+		i += k
+	}
+	return n
+}
+
+// setSegment tells the kernel to cut message i, of k datagrams, into pieces of size bytes.
+func (c *conn) setSegment(i, k, size int) {
+	h := &c.out[i].hdr
+	if k == 1 {
+		h.Control = nil
+		h.SetControllen(0)
+		return
+	}
+	ctl := &c.outCtl[i]
+	ctl.hdr.Level, ctl.hdr.Type = unix.SOL_UDP, unix.UDP_SEGMENT
+	ctl.hdr.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(ctl.data[:], uint16(size))
+	h.Control = (*byte)(unsafe.Pointer(ctl))
+	h.SetControllen(unix.CmsgSpace(2))
+}
+
+// enableGSO turns on UDP_SEGMENT if the kernel knows it.
+func (c *conn) enableGSO() {
+	c.raw.Control(func(fd uintptr) {
+		_, err := unix.GetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT)
+		c.gso = err == nil
+	})
 }
 
 func (c *conn) encodeAddr(i int, to netip.AddrPort) bool {
@@ -172,10 +285,14 @@ func (c *conn) sendAll(fd uintptr) (done bool) {
 	return true
 }
 
-func reusePort(_, _ string, rc syscall.RawConn) error {
+// share lets other sockets of this user bind the same address from now on. The first one is bound alone,
+// so that a port in use is found out, be it shared by those who have it or not.
+func (c *conn) share() error { return reusePort(c.raw) }
+
+func reusePort(rc syscall.RawConn) error {
 	var err error
 	if cerr := rc.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 	}); cerr != nil {
 		return cerr
 	}

@@ -3,7 +3,10 @@
 package udp
 
 import (
+	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -12,31 +15,40 @@ import (
 
 // batchIO reads and writes one datagram at a time where the system has no calls for more.
 type batchIO struct {
+	udp  *net.UDPConn
 	buf  [readSize]byte
 	from netip.AddrPort
 	n    int
 	len  int
 }
 
-func (c *conn) init() {}
+func (c *conn) init(u *net.UDPConn) error {
+	c.udp = u
+	return nil
+}
 
-func (c *conn) read(wait bool) error {
+func (c *conn) close() error { return c.udp.Close() }
+
+func (c *conn) setReadDeadline(t time.Time) { c.udp.SetReadDeadline(t) }
+
+func (c *conn) read(wait bool) bool {
 	c.n = 0
 	if !wait {
-		c.udp.SetReadDeadline(time.Now())
+		// A read whose deadline is over already does not even look.
+		c.setReadDeadline(time.Now().Add(100 * time.Microsecond))
 		c.woken = true
 	}
 	n, from, err := c.udp.ReadFromUDPAddrPort(c.buf[:])
 	if err != nil {
-		c.woken = true
-		return err
+		c.woken = c.woken || errors.Is(err, os.ErrDeadlineExceeded)
+		return !errors.Is(err, net.ErrClosed)
 	}
 	c.n, c.len = 1, n
 	c.from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	return nil
+	return true
 }
 
-func (c *conn) received() int { return c.n }
+func (c *conn) received(*Counters) int { return c.n }
 
 func (c *conn) datagram(int) ([]byte, netip.AddrPort) { return c.buf[:c.len], c.from }
 
@@ -49,4 +61,10 @@ func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
 	}
 }
 
-func reusePort(string, string, syscall.RawConn) error { return nil }
+func (c *conn) enableGSO() {}
+
+var errShards = errors.New("udp: more than one shard needs SO_REUSEPORT of Linux")
+
+func (c *conn) share() error { return errShards }
+
+func reusePort(syscall.RawConn) error { return errShards }

@@ -1,8 +1,6 @@
 package udp
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,8 @@ const (
 	writeBatch  = 32   // datagrams written by one system call
 	readSize    = 2048 // bytes; longer datagrams are cut and so fail their integrity check
 	maxForwards = 1024 // datagrams of other shards waiting
+	maxFlush    = 8    // batches written before the socket is read again
+	maxSpare    = 4096 // posts a shard keeps room for
 )
 
 // Shard is one socket with its endpoint and goroutine. Everything but Post, Now, Index and Counters
@@ -28,8 +28,7 @@ type Shard struct {
 	batch   *rtmfp.Batch
 
 	counters Counters
-	jobs     []*rtmfp.KeyAgreement // waiting for a worker
-	deadline rtmfp.Time            // what the socket's read deadline is set to; 0 = none
+	more     bool // the endpoint had more to send than one flush takes
 
 	mu       sync.Mutex
 	posts    []any
@@ -38,12 +37,16 @@ type Shard struct {
 	forwards atomic.Int32
 }
 
-// Counters count what the driver dropped. Any goroutine may read them.
+// Counters count what the driver did and dropped. Any goroutine may read them.
 type Counters struct {
 	ForwardsDropped atomic.Uint64
+	KernelDrops     atomic.Uint64 // datagrams that the socket's receive buffer had no room for
+	ReadErrors      atomic.Uint64
 	SendErrors      atomic.Uint64
 	Posts           atomic.Uint64
 	Reads, Writes   atomic.Uint64 // system calls
+	GSOBatches      atomic.Uint64 // sends of several datagrams at once
+	GSOFailed       atomic.Uint64 // times it was turned off because the device refused
 }
 
 // forwarded is a datagram that arrived at another shard's socket.
@@ -111,15 +114,15 @@ func (s *Shard) Post(msg any) {
 // run is the shard's goroutine.
 func (s *Shard) run() {
 	defer s.t.running.Done()
-	defer s.conn.udp.Close()
+	defer s.conn.close()
+	s.more = true // send first what the handler began when it was made
 	for {
-		err := s.conn.read(s.sleep())
-		now := s.t.Now()
-		s.counters.Reads.Add(1)
-		if errors.Is(err, net.ErrClosed) {
+		if !s.conn.read(s.sleep()) {
 			return
 		}
-		for i := range s.conn.received() {
+		now := s.t.Now()
+		s.counters.Reads.Add(1)
+		for i := range s.conn.received(&s.counters) {
 			b, from := s.conn.datagram(i)
 			s.ep.HandleDatagram(now, b, from)
 		}
@@ -127,36 +130,28 @@ func (s *Shard) run() {
 			s.ep.HandleTimeout(now)
 		}
 		s.events(now)
-		if s.drain(now) {
-			s.flush(now)
+		stopped := s.drain(now)
+		s.more = s.flush(now)
+		if stopped {
+			for s.flush(now) {
+			}
 			return
 		}
-		s.startJobs()
-		s.flush(now)
 	}
 }
 
 // sleep decides whether the next read may wait. If it may, it sets the read deadline to the next
 // timeout and lets Post wake the reader.
 func (s *Shard) sleep() (wait bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.posts) > 0 {
-		if s.conn.woken { // with a deadline in the past nothing would be read
-			s.setDeadline()
-		}
+	next := s.ep.NextTimeout()
+	if s.more || next != 0 && next <= s.t.Now() {
 		return false
 	}
-	s.setDeadline()
-	s.sleeping = true
-	return true
-}
-
-func (s *Shard) setDeadline() {
-	if next := s.ep.NextTimeout(); next != s.deadline || s.conn.woken {
-		s.deadline = next
-		s.conn.setDeadline(s.t, next)
-	}
+	s.conn.setDeadline(s.t, next)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sleeping = len(s.posts) == 0
+	return s.sleeping
 }
 
 // events hands out what the endpoint has to say.
@@ -167,7 +162,7 @@ func (s *Shard) events(now rtmfp.Time) {
 			return
 		}
 		if ev.Kind == rtmfp.EventKeyAgreement {
-			s.jobs = append(s.jobs, ev.Job)
+			s.t.workers.add(s, ev.Job)
 			continue
 		}
 		s.handler.HandleEvent(now, &ev)
@@ -196,26 +191,23 @@ func (s *Shard) drain(now rtmfp.Time) (stopped bool) {
 			s.handler.HandlePost(now, m)
 		}
 	}
-	s.spare = posts
+	if s.spare = posts; cap(posts) > maxSpare {
+		s.spare = nil
+	}
 	s.events(now)
 	return stopped
 }
 
-// startJobs gives key agreements to idle workers.
-func (s *Shard) startJobs() {
-	n := 0
-	for n < len(s.jobs) && s.t.workers.try(s, s.jobs[n]) {
-		s.jobs[n] = nil
-		n++
-	}
-	s.jobs = append(s.jobs[:0], s.jobs[n:]...)
-}
-
-// flush sends everything the endpoint may send now.
-func (s *Shard) flush(now rtmfp.Time) {
-	for s.ep.Poll(now, s.batch) {
+// flush sends what the endpoint may send now. It reports whether there may be more: acknowledgements
+// should not wait in the socket until a large window is sent.
+func (s *Shard) flush(now rtmfp.Time) (more bool) {
+	for range maxFlush {
+		if !s.ep.Poll(now, s.batch) {
+			return false
+		}
 		s.conn.write(s.batch.Datagrams(), &s.counters)
 		s.batch.Reset()
 		s.events(now)
 	}
+	return true
 }

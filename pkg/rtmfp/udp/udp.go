@@ -38,6 +38,9 @@ type Config struct {
 	Handler func(*Shard) Handler
 	// Buffer is the size of the sockets' send and receive buffers in bytes; 0 leaves the system's.
 	Buffer int
+	// GSO sends several datagrams to one address with one pass through the network stack (UDP_SEGMENT
+	// of Linux). Off by default: some kernels and devices mangle such batches.
+	GSO bool
 }
 
 // Transport is a set of shards on one UDP port.
@@ -91,22 +94,23 @@ func Listen(cfg Config) (*Transport, error) {
 func bind(cfg Config) ([]*conn, error) {
 	var conns []*conn
 	addr := cfg.Addr
-	if cfg.Shards > 1 && addr.Port() != 0 {
-		// A shared port would also be shared with another process that shares it, and half of the
-		// datagrams would go there. Binding it alone first finds out.
-		alone, err := listen(addr, false, 0)
-		if err != nil {
-			return nil, err
-		}
-		alone.udp.Close()
-	}
-	for range cfg.Shards {
-		c, err := listen(addr, cfg.Shards > 1, cfg.Buffer)
+	for i := range cfg.Shards {
+		c, err := listen(addr, i > 0, cfg.Buffer)
 		if err != nil {
 			return nil, errors.Join(err, closeAll(conns))
 		}
 		conns = append(conns, c)
 		addr = c.addr // the port the system chose
+		if cfg.GSO {
+			c.enableGSO()
+		}
+		// The first socket is bound alone: one that shares its port from the start would also share it
+		// with another server that does, and half of the datagrams would go there.
+		if i == 0 && cfg.Shards > 1 {
+			if err := c.share(); err != nil {
+				return nil, errors.Join(err, closeAll(conns))
+			}
+		}
 	}
 	return conns, nil
 }
@@ -114,7 +118,7 @@ func bind(cfg Config) ([]*conn, error) {
 func closeAll(conns []*conn) error {
 	var err error
 	for _, c := range conns {
-		err = errors.Join(err, c.udp.Close())
+		err = errors.Join(err, c.close())
 	}
 	return err
 }
@@ -129,7 +133,7 @@ func (t *Transport) Addr() netip.AddrPort { return t.addr }
 func (t *Transport) Shards() []*Shard { return t.shards }
 
 // Close stops the shards and closes the sockets. Sessions are not closed first: that is the handlers'
-// part. It returns when all goroutines have ended.
+// part. It returns when all goroutines have ended, so that a handler must not call it.
 func (t *Transport) Close() error {
 	t.close.Do(func() {
 		for _, s := range t.shards {

@@ -7,11 +7,14 @@ import (
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
-// workers do the public-key arithmetic of handshakes, so that no shard waits for it. The queue is
-// short: endpoints bound what they start, shards keep what does not fit.
+// workers do the public-key arithmetic of handshakes, so that no shard waits for it. How much can wait
+// is bounded by the endpoints: Config.MaxKeying, and one job for each session being dialled.
 type workers struct {
-	queue chan job
-	done  sync.WaitGroup
+	mu      sync.Mutex
+	more    sync.Cond
+	queue   []job
+	stopped bool
+	done    sync.WaitGroup
 }
 
 type job struct {
@@ -19,36 +22,60 @@ type job struct {
 	work  *rtmfp.KeyAgreement
 }
 
+// newWorkers starts half as many as there are processors: a crowd that connects must leave some to the
+// sessions that are there.
 func newWorkers() *workers {
-	n := runtime.GOMAXPROCS(0)
-	w := &workers{queue: make(chan job, 4*n)}
-	for range n {
+	w := new(workers)
+	w.more.L = &w.mu
+	for range (runtime.GOMAXPROCS(0) + 1) / 2 {
 		w.done.Add(1)
 		go w.run()
 	}
 	return w
 }
 
+// add queues work, which comes back to s as a post.
+func (w *workers) add(s *Shard, work *rtmfp.KeyAgreement) {
+	w.mu.Lock()
+	w.queue = append(w.queue, job{s, work})
+	w.mu.Unlock()
+	w.more.Signal()
+}
+
 func (w *workers) run() {
 	defer w.done.Done()
-	for j := range w.queue {
+	for {
+		j, ok := w.next()
+		if !ok {
+			return
+		}
 		j.work.Run()
 		j.shard.Post(j.work)
 	}
 }
 
-// try starts work unless all workers are busy and the queue is full; finished work comes back as a
-// post, after which the shard tries again.
-func (w *workers) try(s *Shard, work *rtmfp.KeyAgreement) bool {
-	select {
-	case w.queue <- job{s, work}:
-		return true
-	default:
-		return false
+func (w *workers) next() (job, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 && !w.stopped {
+		w.more.Wait()
 	}
+	if w.stopped {
+		return job{}, false
+	}
+	j := w.queue[0]
+	w.queue[0] = job{}
+	if w.queue = w.queue[1:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
+	return j, true
 }
 
+// stop forgets what waits and returns when all workers have ended.
 func (w *workers) stop() {
-	close(w.queue)
+	w.mu.Lock()
+	w.stopped, w.queue = true, nil
+	w.mu.Unlock()
+	w.more.Broadcast()
 	w.done.Wait()
 }
