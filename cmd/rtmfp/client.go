@@ -320,8 +320,12 @@ func (c *client) Stats() stats {
 func (c *client) Done() <-chan struct{} { return c.closed }
 func (c *client) Err() error            { return c.err }
 
-// closePoll is how often Close looks whether the far end confirmed.
-const closePoll = 5 * time.Millisecond
+const (
+	// closePoll is how often Close looks whether the far end confirmed.
+	closePoll = 5 * time.Millisecond
+	// confirmWait is how long it looks. Some old servers answer with a request of their own instead.
+	confirmWait = time.Second
+)
 
 func (c *client) Close(ctx context.Context) error {
 	c.post(func(now rtmfp.Time) { c.conn.Close(now) })
@@ -330,7 +334,9 @@ func (c *client) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.Join(fmt.Errorf("not closed in order: %w", ctx.Err()), c.transport.Close())
 	}
-	// The close request may get lost: wait until it is acknowledged.
+	// Everything has arrived; what remains is that the far end confirms the end itself.
+	ctx, cancel := context.WithTimeout(ctx, confirmWait)
+	defer cancel()
 	tick := time.NewTicker(closePoll)
 	defer tick.Stop()
 	for c.sessions() > 0 {

@@ -65,6 +65,7 @@ type Conn struct {
 	ping     atomic.Int64
 	lastRecv atomic.Int64
 	peers    atomic.Pointer[[]netip.AddrPort]
+	quality  quality
 }
 
 // connectDelay is how long a client may take from its first flow to its connect.
@@ -172,12 +173,16 @@ func (c *Conn) observe(now rtmfp.Time) {
 	c.observeAt = now.Add(observeInterval)
 	c.lastRecv.Store(int64(c.link.lastReceived()))
 	c.ping.Store(int64(c.link.RTT()))
+	if s := c.Session(); s != nil {
+		c.quality.observe(now, s.Stats())
+	}
 }
 
 const observeInterval = time.Second
 
 // writeCommand sends a message on the control flow.
 func (c *Conn) writeCommand(now rtmfp.Time, m *rtmfp.Buffer) {
+	c.observe(now)
 	c.write(now, c.control.flow(outOther), rtmfp.Message{Body: m})
 }
 

@@ -37,6 +37,7 @@ func (c *Conn) sendReady(rtmfp.Time, *outFlow) {}
 func (c *Conn) moved(now rtmfp.Time, old netip.AddrPort) {
 	addr := c.link.Addr()
 	c.addr.Store(&addr)
+	c.shard.cfg.Registry.move(c, old)
 	if c.accepted {
 		c.shard.cfg.App.AddressChanged(now, c, old)
 	}

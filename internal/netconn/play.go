@@ -24,6 +24,8 @@ func (s *Stream) play(now rtmfp.Time, cmd *command) {
 			return
 		}
 	}
+	s.SetReceive(media.Audio, true)
+	s.SetReceive(media.Video, true)
 	r := &PlayRequest{Stream: s, Name: name, Query: query, Start: -2}
 	if start, ok := cmd.number(1); ok {
 		r.Start = start
@@ -50,9 +52,19 @@ func (s *Stream) acceptPlay(now rtmfp.Time, r *PlayRequest) {
 	s.status(now, levelStatus, CodePlayReset, "Playing and resetting "+r.Name, r.Name)
 	s.status(now, levelStatus, CodePlayStart, "Started playing "+r.Name, r.Name)
 	s.writeData(now, sampleAccess, amf.Bool(true), amf.Bool(true))
+	for _, p := range ParseQuery(r.Query) {
+		switch p.Name {
+		case "onAudio":
+			s.handlers[outAudio] = p.Value
+		case "onVideo":
+			s.handlers[outVideo] = p.Value
+		}
+	}
 	s.listener = c.shard.media.Subscribe(now, c.path, r.Name, s, media.Options{
 		Owner:      s,
 		Unbuffered: isTrue(r.Query, "unbuffered"),
+		MuteAudio:  !s.Receives(media.Audio),
+		MuteVideo:  !s.Receives(media.Video),
 	})
 	c.unblock(now, &s.lane)
 }

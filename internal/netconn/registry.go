@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"net/netip"
 	"sync"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
@@ -11,10 +12,13 @@ import (
 type Registry struct {
 	mu    sync.Mutex
 	conns map[rtmfp.PeerID]*Conn
+	addrs map[netip.AddrPort]*Conn
 }
 
 // NewRegistry returns an empty registry.
-func NewRegistry() *Registry { return &Registry{conns: make(map[rtmfp.PeerID]*Conn)} }
+func NewRegistry() *Registry {
+	return &Registry{conns: make(map[rtmfp.PeerID]*Conn), addrs: make(map[netip.AddrPort]*Conn)}
+}
 
 // Lookup returns the client with a peer id, or nil. What is done with it must suit the caller's
 // goroutine: see Conn.
@@ -22,6 +26,13 @@ func (r *Registry) Lookup(id rtmfp.PeerID) *Conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.conns[id]
+}
+
+// LookupAddr returns the client at an address, or nil.
+func (r *Registry) LookupAddr(a netip.AddrPort) *Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.addrs[a]
 }
 
 // Len returns the number of clients.
@@ -39,6 +50,7 @@ func (r *Registry) claim(c *Conn) *Conn {
 		return have
 	}
 	r.conns[c.peer] = c
+	r.addrs[c.Addr()] = c
 	return nil
 }
 
@@ -48,4 +60,20 @@ func (r *Registry) release(c *Conn) {
 	if r.conns[c.peer] == c {
 		delete(r.conns, c.peer)
 	}
+	if a := c.Addr(); r.addrs[a] == c {
+		delete(r.addrs, a)
+	}
+}
+
+// move notes that c, if it is entered, left the address old.
+func (r *Registry) move(c *Conn, old netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns[c.peer] != c {
+		return
+	}
+	if r.addrs[old] == c {
+		delete(r.addrs, old)
+	}
+	r.addrs[c.Addr()] = c
 }

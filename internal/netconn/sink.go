@@ -29,7 +29,9 @@ func (s *Stream) Write(now rtmfp.Time, f *media.Frame, ts uint32, o media.WriteO
 	kind := outKindOf(f.Kind)
 	body := f.Body
 	typ := uint8(f.Kind)
-	if kind == outOther && s.conn.encoding == 0 {
+	if handler := s.handlers[kind]; handler != "" {
+		typ, body = typeData, handlerData(handler, ts, body.Bytes())
+	} else if kind == outOther && s.conn.encoding == 0 {
 		typ = typeData
 		body = plainData(f)
 		if body == nil {
@@ -46,6 +48,18 @@ func (s *Stream) Write(now rtmfp.Time, f *media.Frame, ts uint32, o media.WriteO
 	}
 	s.conn.observe(now)
 	return uint64(id)
+}
+
+// handlerData returns a data message that shows a frame to a handler of the player: its name, the time,
+// and the body of the FLV tag as a byte array.
+func handlerData(handler string, ts uint32, body []byte) *rtmfp.Buffer {
+	b := amf.AppendNumber(amf.AppendString(nil, handler), float64(ts))
+	b = append(b, markerAVMPlus)
+	b, err := amf.AppendAMF3(b, &amf.ByteArray{Data: body})
+	if err != nil {
+		b = amf.AppendNull(b[:len(b)-1])
+	}
+	return rtmfp.CopyBuffer(b)
 }
 
 // plainData returns the body of a data message for a client that knows AMF0 only, nil if there is no

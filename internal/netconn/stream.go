@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -23,12 +24,16 @@ type Stream struct {
 	playing     *PlayRequest // waits for the application
 	listener    *media.Listener
 
-	bufferTime uint32 // ms, as the client asked
-	deleted    bool   // only waits for the last frames of its publication
-	until      rtmfp.Time
+	handlers [outKinds]string // of data messages that audio and video are turned into
+	deleted  bool             // only waits for the last frames of its publication
+	until    rtmfp.Time
 
 	// User is the application's.
 	User any
+
+	// Any goroutine.
+	bufferTime atomic.Uint32 // ms, as the client asked
+	mute       [outKinds]atomic.Bool
 }
 
 func newStream(c *Conn, id uint32) *Stream {
@@ -53,10 +58,10 @@ func (s *Stream) Publication() *media.Publication { return s.publication }
 // Listener is the subscription of a stream that plays, or nil.
 func (s *Stream) Listener() *media.Listener { return s.listener }
 
-// BufferTime is the buffer length that the client announced, in milliseconds.
-func (s *Stream) BufferTime() uint32 { return s.bufferTime }
+// BufferTime is the buffer length that the client announced, in milliseconds. Any goroutine.
+func (s *Stream) BufferTime() uint32 { return s.bufferTime.Load() }
 
-func (s *Stream) setBufferTime(ms uint32) { s.bufferTime = ms }
+func (s *Stream) setBufferTime(ms uint32) { s.bufferTime.Store(ms) }
 
 // command handles a command on the stream.
 func (s *Stream) command(now rtmfp.Time, cmd *command) {
@@ -72,13 +77,9 @@ func (s *Stream) command(now rtmfp.Time, cmd *command) {
 	case "seek":
 		s.seek(now, cmd)
 	case "receiveAudio":
-		if on, ok := cmd.bool(0); ok && s.listener != nil {
-			s.listener.SetAudio(on)
-		}
+		s.receive(now, media.Audio, cmd)
 	case "receiveVideo":
-		if on, ok := cmd.bool(0); ok && s.listener != nil {
-			s.listener.SetVideo(now, on)
-		}
+		s.receive(now, media.Video, cmd)
 	default:
 		s.conn.counters.StrayMessages.Add(1)
 		s.conn.shard.log(now, zerolog.DebugLevel, "stream command", s.conn).
@@ -115,7 +116,18 @@ func (s *Stream) stop(now rtmfp.Time, tell bool) {
 			s.conn.streamControl(now, s, eventStreamEOF)
 		}
 	}
-	s.name, s.query = "", ""
+	s.name, s.query, s.handlers = "", "", [outKinds]string{}
+}
+
+// Close ends what the stream does for a reason of the application, which the client is told. What the
+// client then does on the stream is as good as before.
+func (s *Stream) Close(now rtmfp.Time, code, description string) {
+	name := s.name
+	if s.publication == nil && s.listener == nil {
+		return
+	}
+	s.stop(now, false)
+	s.status(now, levelStatus, code, description, name)
 }
 
 // expireMedia gives up the frames of which nothing was sent yet: nobody plays them any more.

@@ -52,6 +52,7 @@ func (w *Writer) Raw(now rtmfp.Time, reliable bool, b []byte) {
 }
 
 func (w *Writer) write(now rtmfp.Time, reliable bool, m *rtmfp.Buffer) {
+	w.conn.observe(now)
 	w.conn.write(now, w.lane.flow(outOther), rtmfp.Message{Body: m, Unreliable: !reliable})
 }
 

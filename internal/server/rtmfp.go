@@ -14,6 +14,7 @@ import (
 	"github.com/monaserver/monaserver/internal/config"
 	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/internal/rendezvous"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 	"github.com/monaserver/monaserver/pkg/rtmfp/udp"
 )
@@ -33,6 +34,8 @@ type rtmfpPart struct {
 	hub      *media.Hub
 	registry *netconn.Registry
 	app      netconn.App
+	intro    *rendezvous.Introducer
+	groups   *rendezvous.Groups
 
 	transport *udp.Transport
 	shards    []*netconn.Shard
@@ -63,21 +66,27 @@ func (p *rtmfpPart) Start(context.Context) error {
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
+	p.groups = rendezvous.NewGroups(p.post, nil, rendezvous.GroupLimits{})
+	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Post: p.post, Log: p.log})
 	t, err := udp.Listen(udp.Config{
 		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), RTMFP: p.endpointConfig(), Handler: p.handler,
 	})
 	if err != nil {
+		p.transport = nil
 		return ListenError("RTMFP.port", "UDP", addr, err)
 	}
-	p.transport = t
 	Note(&p.log).Stringer("address", t.Addr()).Int("threads", c.Threads).Msg("RTMFP server started")
 	return p.register()
 }
+
+// post hands a message to a shard. It is used once the shards run.
+func (p *rtmfpPart) post(shard int, msg any) { p.transport.Shards()[shard].Post(msg) }
 
 func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 	l := p.cfg.Limits
 	return rtmfp.Config{
 		Identity:             p.identity,
+		Rendezvous:           true,
 		Security:             rtmfp.Security{RequestHMAC: true, RequestSSEQ: true},
 		Limiter:              rtmfp.NewLimiter(float64(l.HandshakesPerAddress), 2*l.HandshakesPerAddress, limiterSources),
 		Keepalive:            p.cfg.RTMFP.KeepaliveServer + keepaliveGrace,
@@ -94,8 +103,8 @@ func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 func (p *rtmfpPart) handler(s *udp.Shard) udp.Handler {
 	l := p.cfg.Limits
 	n := netconn.NewShard(netconn.Config{
-		Index: s.Index(), App: p.app, Hub: p.hub, Registry: p.registry,
-		Post:             func(shard int, msg any) { s.Transport().Shards()[shard].Post(msg) },
+		Index: s.Index(), App: p.app, Hub: p.hub, Registry: p.registry, Groups: p.groups,
+		Post:             p.post,
 		Log:              p.log,
 		Limits:           netconn.Limits{Streams: l.StreamsPerSession, Flows: l.FlowsPerSession},
 		KeepaliveServer:  p.cfg.RTMFP.KeepaliveServer,
@@ -103,13 +112,24 @@ func (p *rtmfpPart) handler(s *udp.Shard) udp.Handler {
 		SessionKeepalive: p.cfg.RTMFP.KeepaliveServer + keepaliveGrace,
 	})
 	p.shards[s.Index()] = n
-	return &shardHandler{Shard: n, endpoint: s.Endpoint()}
+	p.transport = s.Transport() // before any shard runs
+	return &shardHandler{Shard: n, index: s.Index(), endpoint: s.Endpoint(), intro: p.intro}
 }
 
 // shardHandler adds to a netconn.Shard what only the server asks for.
 type shardHandler struct {
 	*netconn.Shard
+	index    int
 	endpoint *rtmfp.Endpoint
+	intro    *rendezvous.Introducer
+}
+
+func (h *shardHandler) HandleEvent(now rtmfp.Time, ev *rtmfp.Event) {
+	if ev.Kind == rtmfp.EventHello {
+		h.intro.Hello(now, h.index, h.endpoint, ev.Hello)
+		return
+	}
+	h.Shard.HandleEvent(now, ev)
 }
 
 // inspect runs on a shard's goroutine and reports how many sessions are left.
@@ -119,6 +139,10 @@ type inspect struct {
 }
 
 func (h *shardHandler) HandlePost(now rtmfp.Time, msg any) {
+	if a, ok := msg.(rendezvous.Answer); ok {
+		a.Do(now, h.endpoint)
+		return
+	}
 	i, ok := msg.(inspect)
 	if !ok {
 		h.Shard.HandlePost(now, msg)
@@ -146,6 +170,11 @@ func (p *rtmfpPart) register() error {
 			if err := p.metrics.Counters(prefix, counters, "shard", shard); err != nil {
 				return err
 			}
+		}
+	}
+	for prefix, counters := range map[string]any{"rendezvous": p.intro.Counters(), "group": p.groups.Counters()} {
+		if err := p.metrics.Counters(prefix, counters); err != nil {
+			return err
 		}
 	}
 	return p.mediaMetrics()

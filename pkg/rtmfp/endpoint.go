@@ -148,6 +148,14 @@ func (e *Endpoint) Counters() *Counters { return e.counters }
 // Directory returns the directory shared with the other shards.
 func (e *Endpoint) Directory() *Directory { return e.cfg.Directory }
 
+// PeerID returns the fingerprint of the endpoint's own certificate, zero if it has none.
+func (e *Endpoint) PeerID() PeerID {
+	if e.cfg.Identity == nil {
+		return PeerID{}
+	}
+	return e.cfg.Identity.PeerID()
+}
+
 // Session returns the session with the near id, or nil.
 func (e *Endpoint) Session(id uint32) *Session {
 	if s := e.sessions[id]; s != nil && s.state == stateOpen {

@@ -364,6 +364,7 @@ func TestForwardTooLarge(t *testing.T) {
 			taken++
 		}
 	}
+	w.server.Wake()
 	w.net.Run(time.Second)
 	if n := len(l.chunks(rtmfp.ChunkRHello)); taken == 0 || taken == 40 || n != taken {
 		t.Errorf("%d forwarded hellos taken, %d answered", taken, n)

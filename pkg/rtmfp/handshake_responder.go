@@ -126,16 +126,17 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.forward(owner, datagram, from)
 		return
 	}
-	if e.glare(cert, from) {
-		e.unclaim(from)
-		return
-	}
 	id, sec, rnd := e.cfg.Identity, e.cfg.Security, e.cfg.Rand
 	j := &KeyAgreement{
 		from: from, stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: bytes.Clone(c.skic),
 		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = respondKeying(rnd, id, j.cert, j.skic, sec) },
 	}
-	e.keying[from] = j
+	e.keying[from] = j // before our own opening may end, so that the claim stays
+	if e.glare(cert, from) {
+		delete(e.keying, from)
+		e.unclaim(from)
+		return
+	}
 	e.emit(Event{Kind: EventKeyAgreement, Job: j})
 }
 
@@ -170,10 +171,8 @@ func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
 		return true
 	}
 	e.counters.KeyingsDropped.Add(1)
-	if s.state == stateOpen && !bytes.Equal(s.farCert, c.certificate) && s.waitSince == 0 {
-		// Somebody new behind an address we know. If the old session is dead, find out soon.
-		s.sendKeepalive(now)
-		s.reschedule()
+	if !bytes.Equal(s.farCert, c.certificate) {
+		s.suspect(now)
 	}
 	return false
 }

@@ -55,7 +55,9 @@ func (s *Session) open(now Time, k *sessionKeys, farID uint32) {
 	s.stats.Opened = now
 	s.opening = nil
 	delete(e.openings, s)
-	delete(e.awaiting, s.addr)
+	if e.awaiting[s.addr] == s {
+		delete(e.awaiting, s.addr)
+	}
 	if s.keepalive == 0 {
 		s.keepalive = e.cfg.Keepalive
 	}

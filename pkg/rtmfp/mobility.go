@@ -75,11 +75,18 @@ func (s *Session) pingReply(now Time, msg []byte, from netip.AddrPort) {
 	s.move(now, from)
 }
 
-// move makes addr the address of the far end, unless another session has it.
+// move makes addr the address of the far end, unless another session has it and is not closing.
 func (s *Session) move(now Time, addr netip.AddrPort) {
 	e := s.e
-	if e.byAddr[addr] != nil || e.awaiting[addr] != nil {
+	if e.awaiting[addr] != nil {
 		return
+	}
+	if other := e.byAddr[addr]; other != nil {
+		if other.state == stateOpen {
+			other.suspect(now)
+			return
+		}
+		other.finish(ErrClosed)
 	}
 	owner, ok := e.cfg.Directory.claim(addr, e.cfg.Shard, claimLimits{})
 	if !ok || owner != e.cfg.Shard {

@@ -201,6 +201,15 @@ func (s *Session) sendKeepalive(now Time) {
 	s.wake()
 }
 
+// suspect pings the far end because somebody else seems to have its address: if it is dead, that is found
+// out soon.
+func (s *Session) suspect(now Time) {
+	if s.state == stateOpen && s.waitSince == 0 {
+		s.sendKeepalive(now)
+		s.reschedule()
+	}
+}
+
 // sendProbes asks receivers that closed their window whether it is open again (RFC 7016 §3.6.2.9.1).
 func (s *Session) sendProbes(now Time) {
 	s.probing = false

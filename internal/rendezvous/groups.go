@@ -1,0 +1,209 @@
+package rendezvous
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// GroupLimits bound what Groups hold; zero means the default.
+type GroupLimits struct {
+	Groups  int // default 100 000
+	Members int // of one group, default 100 000
+}
+
+// GroupObserver is told who joins and leaves, in the order it happens to one client. It must not block.
+type GroupObserver interface {
+	// Joined: m is a member. The others are told by tell, which must be called once, on any goroutine.
+	Joined(m *netconn.Membership, tell func())
+	// Left: m is no member any more.
+	Left(m *netconn.Membership)
+}
+
+// GroupCounters count what Groups did. Any goroutine may read them.
+type GroupCounters struct {
+	Groups        atomic.Int64  `help:"NetGroups with members."`
+	Members       atomic.Int64  `help:"Memberships, virtual ones included."`
+	Introductions atomic.Uint64 `help:"Members told of another one."`
+	Refused       atomic.Uint64 `help:"Joins refused because of a limit."`
+}
+
+var (
+	// ErrTooManyGroups and ErrTooManyMembers refuse a join.
+	ErrTooManyGroups  = errors.New("rendezvous: too many groups")
+	ErrTooManyMembers = errors.New("rendezvous: too many members in the group")
+)
+
+// Groups are the NetGroups of the server: it only tells members of each other, media and messages go
+// from peer to peer. Safe for all goroutines.
+type Groups struct {
+	post     func(shard int, msg any)
+	observer GroupObserver
+	limits   GroupLimits
+	counters GroupCounters
+
+	mu     sync.Mutex
+	groups map[netconn.GroupID]*group
+}
+
+// NewGroups returns empty groups. post is as in Config; observer may be nil.
+func NewGroups(post func(shard int, msg any), observer GroupObserver, l GroupLimits) *Groups {
+	if l.Groups <= 0 {
+		l.Groups = 100_000
+	}
+	if l.Members <= 0 {
+		l.Members = 100_000
+	}
+	return &Groups{post: post, observer: observer, limits: l, groups: make(map[netconn.GroupID]*group)}
+}
+
+// Counters returns the counters.
+func (g *Groups) Counters() *GroupCounters { return &g.counters }
+
+// Join implements netconn.Groups.
+func (g *Groups) Join(_ rtmfp.Time, m *netconn.Membership) {
+	if _, err := g.add(m.Group(), m.Conn().PeerID(), m); err != nil {
+		g.counters.Refused.Add(1)
+		return
+	}
+	tell := func() { g.introduce(m.Group(), m.Conn().PeerID()) }
+	if g.observer == nil {
+		tell()
+		return
+	}
+	g.observer.Joined(m, tell)
+}
+
+// Leave implements netconn.Groups.
+func (g *Groups) Leave(_ rtmfp.Time, m *netconn.Membership) {
+	g.remove(m.Group(), m.Conn().PeerID(), m)
+	if g.observer != nil {
+		g.observer.Left(m)
+	}
+}
+
+// Virtual is a member that is connected to another server: an id that members here are told.
+type Virtual struct {
+	groups *Groups
+	group  netconn.GroupID
+	peer   rtmfp.PeerID
+	once   sync.Once
+}
+
+// AddVirtual makes a peer a virtual member. Several for one peer count as one membership, which ends
+// with the last of them; a real member of the same id takes their place while it is there.
+func (g *Groups) AddVirtual(id netconn.GroupID, peer rtmfp.PeerID) (*Virtual, error) {
+	isNew, err := g.add(id, peer, nil)
+	if err != nil {
+		g.counters.Refused.Add(1)
+		return nil, err
+	}
+	if isNew {
+		g.introduce(id, peer)
+	}
+	return &Virtual{groups: g, group: id, peer: peer}, nil
+}
+
+// Release ends the virtual membership; only the first call counts.
+func (v *Virtual) Release() {
+	v.once.Do(func() { v.groups.remove(v.group, v.peer, nil) })
+}
+
+// add enters a member; m is nil for a virtual one. isNew is false if the id was a member already.
+func (g *Groups) add(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membership) (isNew bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gr := g.groups[id]
+	if gr == nil {
+		if len(g.groups) >= g.limits.Groups {
+			return false, ErrTooManyGroups
+		}
+		gr = &group{members: make(map[rtmfp.PeerID]*member)}
+		g.groups[id] = gr
+		g.counters.Groups.Add(1)
+	}
+	have := gr.members[peer]
+	if have == nil {
+		if len(gr.ring) >= g.limits.Members {
+			return false, ErrTooManyMembers
+		}
+		have = gr.insert(peer)
+		isNew = true
+		g.counters.Members.Add(1)
+	}
+	if m != nil {
+		isNew = have.real == nil
+		have.real = m
+	} else {
+		have.virtual++
+	}
+	return isNew, nil
+}
+
+// remove takes a membership away, and the member with its last one. Its neighbours learn of each other,
+// so that the ring of those who know each other stays closed.
+func (g *Groups) remove(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membership) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gr := g.groups[id]
+	if gr == nil || gr.members[peer] == nil {
+		return
+	}
+	who := gr.members[peer]
+	switch {
+	case m == nil:
+		who.virtual--
+	case who.real == m:
+		who.real = nil
+	default:
+		return // an older membership of the same client
+	}
+	var pairs [][2]*member
+	if m != nil {
+		pairs = gr.closeRing(who)
+	}
+	if who.real == nil && who.virtual <= 0 {
+		gr.remove(who)
+		g.counters.Members.Add(-1)
+		if len(gr.ring) == 0 {
+			delete(g.groups, id)
+			g.counters.Groups.Add(-1)
+		}
+	}
+	for _, p := range pairs {
+		g.tell(p[0], p[1].peer)
+	}
+}
+
+// introduce tells a new member of others, or others of a new virtual one.
+func (g *Groups) introduce(id netconn.GroupID, peer rtmfp.PeerID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gr := g.groups[id]
+	if gr == nil || gr.members[peer] == nil {
+		return
+	}
+	who := gr.members[peer]
+	for _, other := range gr.acquaintances(who, rand.IntN) {
+		if who.real != nil {
+			g.tell(who, other.peer)
+		} else {
+			g.tell(other, who.peer)
+		}
+	}
+}
+
+// tell sends a real member the id of another one.
+func (g *Groups) tell(who *member, of rtmfp.PeerID) {
+	m := who.real
+	if m == nil {
+		return
+	}
+	g.counters.Introductions.Add(1)
+	h := m.Conn().Handle()
+	g.post(h.Shard, netconn.Task{To: h, Do: func(now rtmfp.Time, _ *netconn.Conn) { m.SendMember(now, of) }})
+}

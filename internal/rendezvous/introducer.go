@@ -1,0 +1,131 @@
+package rendezvous
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// Hooks are what an application may decide about hellos. They are called on a shard's goroutine, must
+// not block, and answer by calling answer once, on any goroutine, or never: the initiator says hello
+// again.
+type Hooks interface {
+	// Handshake asks where a client that wants to connect should go; no address means here. It returns
+	// false if nobody wants to decide, and then answer is not called.
+	Handshake(h HandshakeRequest, answer func(to []netip.AddrPort)) bool
+	// Unknown asks for servers that may know a peer; none means no answer. False as above.
+	Unknown(id rtmfp.PeerID, answer func(to []netip.AddrPort)) bool
+}
+
+// HandshakeRequest is a client's wish to connect, before there is any session.
+type HandshakeRequest struct {
+	Address  netip.AddrPort
+	Path     string
+	Query    string
+	Attempts int // hellos with the same tag so far, this one included
+}
+
+// Counters count introductions and why they failed. Any goroutine may read them.
+type Counters struct {
+	Introductions  atomic.Uint64 `help:"Hellos of one client for another that were introduced."`
+	Repeated       atomic.Uint64 `help:"Of these, repetitions: the other client did not answer yet."`
+	UnknownPeer    atomic.Uint64 `help:"Hellos for peers that are not connected here."`
+	PeerGone       atomic.Uint64 `help:"Hellos for peers whose session ended meanwhile."`
+	NoCommonFamily atomic.Uint64 `help:"Hellos for peers reached only by the other IP version."`
+	NoAnswer       atomic.Uint64 `help:"Introductions given up by both sides: nobody answered, perhaps two NATs of the symmetric kind."`
+	Redirected     atomic.Uint64 `help:"Hellos answered with other servers."`
+	Unanswered     atomic.Uint64 `help:"Hellos dropped because the application did not decide in time."`
+}
+
+// Config is what an Introducer is made of.
+type Config struct {
+	Registry *netconn.Registry
+	Hooks    Hooks // nil: every client is welcome, unknown peers stay unknown
+	// Post hands a message to the handler of a shard, from any goroutine.
+	Post func(shard int, msg any)
+	Log  zerolog.Logger
+}
+
+// Introducer decides on the hellos of all shards. Its methods run on the shards' goroutines.
+type Introducer struct {
+	cfg      Config
+	attempts attempts
+	counters Counters
+	log      throttle
+}
+
+// New returns an introducer.
+func New(cfg Config) *Introducer {
+	return &Introducer{cfg: cfg, attempts: newAttempts(), log: throttle{log: cfg.Log}}
+}
+
+// Counters returns the counters.
+func (i *Introducer) Counters() *Counters { return &i.counters }
+
+// Hello decides on a hello that ep, the endpoint of a shard, received.
+func (i *Introducer) Hello(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h *rtmfp.Hello) {
+	d, err := rtmfp.ParseEPD(h.EPD)
+	switch {
+	case err != nil:
+	case d.HasPeer && d.Peer != ep.PeerID():
+		i.introduce(now, shard, ep, h, d.Peer)
+	default:
+		i.handshake(now, shard, ep, h, string(d.Ancillary))
+	}
+}
+
+// handshake lets the application send a client elsewhere before it has cost anything.
+func (i *Introducer) handshake(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h *rtmfp.Hello, uri string) {
+	if i.cfg.Hooks == nil {
+		ep.AnswerHello(now, h)
+		return
+	}
+	path, query := splitURI(uri)
+	n := i.attempts.count(now, h.Tag)
+	asked := i.cfg.Hooks.Handshake(HandshakeRequest{h.From, path, query, n}, func(to []netip.AddrPort) {
+		i.cfg.Post(shard, Answer{func(now rtmfp.Time, ep *rtmfp.Endpoint) {
+			if len(to) == 0 {
+				ep.AnswerHello(now, h)
+				return
+			}
+			i.redirect(now, ep, h, to, n)
+		}})
+	})
+	if !asked {
+		ep.AnswerHello(now, h)
+	}
+}
+
+// Answer is a decision on its way back to the shard that received the hello; the shard's handler calls
+// Do with its endpoint.
+type Answer struct {
+	Do func(now rtmfp.Time, ep *rtmfp.Endpoint)
+}
+
+// redirect sends the initiator to other servers. Old clients keep only the last address of an answer, so
+// the list turns from one answer to the next: a server that is down must not lock them out.
+func (i *Introducer) redirect(now rtmfp.Time, ep *rtmfp.Endpoint, h *rtmfp.Hello, to []netip.AddrPort, attempt int) {
+	i.counters.Redirected.Add(1)
+	list := make([]rtmfp.Address, 0, len(to))
+	for k := range to {
+		a := to[(k+attempt-1)%len(to)]
+		list = append(list, rtmfp.Address{AddrPort: a, Origin: rtmfp.OriginRelay})
+	}
+	ep.RedirectHello(now, h, list)
+}
+
+// splitURI takes path and query from what a client wants to reach: a URI, or only its path.
+func splitURI(uri string) (path, query string) {
+	if a, err := netconn.ParseURL(uri); err == nil {
+		return a.Path, a.Query
+	}
+	if a, err := netconn.ParseURL("rtmfp://h/" + strings.TrimLeft(uri, "/")); err == nil {
+		return a.Path, a.Query
+	}
+	return "", ""
+}
