@@ -37,7 +37,7 @@ func TestPacer(t *testing.T) {
 						t.Errorf("tag %d at %v, want %v", i, got, tt.want[i])
 					}
 					if i < len(tt.busy) {
-						time.Sleep(tt.busy[i])
+						<-time.After(tt.busy[i])
 					}
 				}
 			})

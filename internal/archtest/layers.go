@@ -24,7 +24,11 @@ var layers = []layer{
 	{dir: "internal/config", other: []string{"gopkg.in/ini.v1"}},
 	{dir: "internal/media", own: []string{"pkg/amf", "pkg/flv", "pkg/rtmfp"}, other: logs},
 	{dir: "internal/netconn", own: []string{"pkg/amf", "pkg/flv", "pkg/rtmfp", "internal/media"}, other: logs},
-	{dir: "internal/rendezvous", own: []string{"pkg/amf", "pkg/rtmfp"}, other: logs},
+	{
+		dir:   "internal/rendezvous",
+		own:   []string{"pkg/rtmfp", "internal/netconn"},
+		other: slices.Concat(logs, []string{"golang.org/x/time/rate"}),
+	},
 	{dir: "internal/mesh", own: []string{"pkg/amf"}, other: slices.Concat(logs, []string{"golang.org/x/crypto", "golang.org/x/sync"})},
 	{
 		dir:   "internal/script",

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rs/zerolog"
+
 	"github.com/monaserver/monaserver/internal/netconn"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
@@ -14,14 +16,6 @@ import (
 type GroupLimits struct {
 	Groups  int // default 100 000
 	Members int // of one group, default 100 000
-}
-
-// GroupObserver is told who joins and leaves, in the order it happens to one client. It must not block.
-type GroupObserver interface {
-	// Joined: m is a member. The others are told by tell, which must be called once, on any goroutine.
-	Joined(m *netconn.Membership, tell func())
-	// Left: m is no member any more.
-	Left(m *netconn.Membership)
 }
 
 // GroupCounters count what Groups did. Any goroutine may read them.
@@ -33,16 +27,15 @@ type GroupCounters struct {
 }
 
 var (
-	// ErrTooManyGroups and ErrTooManyMembers refuse a join.
-	ErrTooManyGroups  = errors.New("rendezvous: too many groups")
-	ErrTooManyMembers = errors.New("rendezvous: too many members in the group")
+	errTooManyGroups  = errors.New("too many groups")
+	errTooManyMembers = errors.New("too many members in the group")
 )
 
 // Groups are the NetGroups of the server: it only tells members of each other, media and messages go
 // from peer to peer. Safe for all goroutines.
 type Groups struct {
 	post     func(shard int, msg any)
-	observer GroupObserver
+	log      throttle
 	limits   GroupLimits
 	counters GroupCounters
 
@@ -50,67 +43,53 @@ type Groups struct {
 	groups map[netconn.GroupID]*group
 }
 
-// NewGroups returns empty groups. post is as in Config; observer may be nil.
-func NewGroups(post func(shard int, msg any), observer GroupObserver, l GroupLimits) *Groups {
+// NewGroups returns empty groups. post is as in Config.
+func NewGroups(post func(shard int, msg any), log zerolog.Logger, l GroupLimits) *Groups {
 	if l.Groups <= 0 {
 		l.Groups = 100_000
 	}
 	if l.Members <= 0 {
 		l.Members = 100_000
 	}
-	return &Groups{post: post, observer: observer, limits: l, groups: make(map[netconn.GroupID]*group)}
+	return &Groups{post: post, log: newThrottle(log), limits: l, groups: make(map[netconn.GroupID]*group)}
 }
 
 // Counters returns the counters.
 func (g *Groups) Counters() *GroupCounters { return &g.counters }
 
-// Join implements netconn.Groups.
-func (g *Groups) Join(_ rtmfp.Time, m *netconn.Membership) {
-	if _, err := g.add(m.Group(), m.Conn().PeerID(), m); err != nil {
-		g.counters.Refused.Add(1)
-		return
-	}
-	tell := func() { g.introduce(m.Group(), m.Conn().PeerID()) }
-	if g.observer == nil {
-		tell()
-		return
-	}
-	g.observer.Joined(m, tell)
-}
-
-// Leave implements netconn.Groups.
-func (g *Groups) Leave(_ rtmfp.Time, m *netconn.Membership) {
-	g.remove(m.Group(), m.Conn().PeerID(), m)
-	if g.observer != nil {
-		g.observer.Left(m)
-	}
-}
-
-// Virtual is a member that is connected to another server: an id that members here are told.
-type Virtual struct {
-	groups *Groups
-	group  netconn.GroupID
-	peer   rtmfp.PeerID
-	once   sync.Once
-}
-
-// AddVirtual makes a peer a virtual member. Several for one peer count as one membership, which ends
-// with the last of them; a real member of the same id takes their place while it is there.
-func (g *Groups) AddVirtual(id netconn.GroupID, peer rtmfp.PeerID) (*Virtual, error) {
-	isNew, err := g.add(id, peer, nil)
+// Join adds a member and introduces it. m is how to tell it of others; nil is a virtual member, a peer
+// that is connected to another server. Virtual members of one id are counted, and a real one with the
+// same id takes their place while it is there.
+func (g *Groups) Join(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membership) {
+	isNew, err := g.add(id, peer, m)
 	if err != nil {
 		g.counters.Refused.Add(1)
-		return nil, err
+		if ev := g.log.event(zerolog.WarnLevel); ev != nil {
+			ev.Err(err).Stringer("peer", peer).Hex("group", id[:]).Msg("group join refused")
+		}
+		return
 	}
 	if isNew {
 		g.introduce(id, peer)
 	}
-	return &Virtual{groups: g, group: id, peer: peer}, nil
 }
 
-// Release ends the virtual membership; only the first call counts.
-func (v *Virtual) Release() {
-	v.once.Do(func() { v.groups.remove(v.group, v.peer, nil) })
+// Leave removes a member that was added with the same arguments.
+func (g *Groups) Leave(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membership) {
+	g.remove(id, peer, m)
+}
+
+// Direct serves the memberships of clients without anybody in between.
+type Direct struct{ *Groups }
+
+// Join implements netconn.Groups.
+func (d Direct) Join(_ rtmfp.Time, m *netconn.Membership) {
+	d.Groups.Join(m.Group(), m.Conn().PeerID(), m)
+}
+
+// Leave implements netconn.Groups.
+func (d Direct) Leave(_ rtmfp.Time, m *netconn.Membership) {
+	d.Groups.Leave(m.Group(), m.Conn().PeerID(), m)
 }
 
 // add enters a member; m is nil for a virtual one. isNew is false if the id was a member already.
@@ -120,7 +99,7 @@ func (g *Groups) add(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membershi
 	gr := g.groups[id]
 	if gr == nil {
 		if len(g.groups) >= g.limits.Groups {
-			return false, ErrTooManyGroups
+			return false, errTooManyGroups
 		}
 		gr = &group{members: make(map[rtmfp.PeerID]*member)}
 		g.groups[id] = gr
@@ -129,7 +108,7 @@ func (g *Groups) add(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membershi
 	have := gr.members[peer]
 	if have == nil {
 		if len(gr.ring) >= g.limits.Members {
-			return false, ErrTooManyMembers
+			return false, errTooManyMembers
 		}
 		have = gr.insert(peer)
 		isNew = true

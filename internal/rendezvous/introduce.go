@@ -26,7 +26,7 @@ func (i *Introducer) introduce(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 	list := addressesFor(h.From, target)
 	if len(list) == 0 {
 		i.counters.NoCommonFamily.Add(1)
-		i.fail(now, h, id, "no address of an IP version both have")
+		i.fail(h, id, "no address of an IP version both have")
 		return
 	}
 	i.counters.Introductions.Add(1)
@@ -35,7 +35,7 @@ func (i *Introducer) introduce(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 	}
 	if n == suspectAttempts {
 		i.counters.NoAnswer.Add(1)
-		i.fail(now, h, id, why(asker, target))
+		i.fail(h, id, why(asker, target))
 	}
 	// The redirect goes first, so that the asker's hello opens its NAT before the peer's answer comes.
 	ep.RedirectHello(now, h, list)
@@ -63,12 +63,12 @@ func (i *Introducer) unknown(now rtmfp.Time, shard int, h *rtmfp.Hello, id rtmfp
 		}
 	})
 	if !asked && n == 1 {
-		i.fail(now, h, id, "not connected to this server")
+		i.fail(h, id, "not connected to this server")
 	}
 }
 
-func (i *Introducer) fail(now rtmfp.Time, h *rtmfp.Hello, id rtmfp.PeerID, reason string) {
-	if ev := i.log.event(now, zerolog.InfoLevel); ev != nil {
+func (i *Introducer) fail(h *rtmfp.Hello, id rtmfp.PeerID, reason string) {
+	if ev := i.log.event(zerolog.InfoLevel); ev != nil {
 		ev.Stringer("peer", id).Stringer("for", h.From).Str("reason", reason).Msg("introduction failed")
 	}
 }

@@ -61,7 +61,7 @@ type Introducer struct {
 
 // New returns an introducer.
 func New(cfg Config) *Introducer {
-	return &Introducer{cfg: cfg, attempts: newAttempts(), log: throttle{log: cfg.Log}}
+	return &Introducer{cfg: cfg, attempts: newAttempts(), log: newThrottle(cfg.Log)}
 }
 
 // Counters returns the counters.

@@ -5,29 +5,29 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/monaserver/monaserver/pkg/rtmfp"
+	"golang.org/x/time/rate"
 )
 
 // throttle lets one log line pass each interval and says how many did not.
 type throttle struct {
 	log zerolog.Logger
 
-	mu     sync.Mutex
-	next   rtmfp.Time
+	mu     *sync.Mutex
+	limit  *rate.Limiter
 	missed int
 }
 
-const throttleInterval = 200 * time.Millisecond
+func newThrottle(log zerolog.Logger) throttle {
+	return throttle{log: log, mu: new(sync.Mutex), limit: rate.NewLimiter(rate.Every(200*time.Millisecond), 5)}
+}
 
-func (t *throttle) event(now rtmfp.Time, level zerolog.Level) *zerolog.Event {
+func (t *throttle) event(level zerolog.Level) *zerolog.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now < t.next {
+	if !t.limit.Allow() {
 		t.missed++
 		return nil
 	}
-	t.next = now.Add(throttleInterval)
 	ev := t.log.WithLevel(level)
 	if t.missed > 0 {
 		ev = ev.Int("others", t.missed)

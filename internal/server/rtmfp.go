@@ -66,7 +66,7 @@ func (p *rtmfpPart) Start(context.Context) error {
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
-	p.groups = rendezvous.NewGroups(p.post, nil, rendezvous.GroupLimits{})
+	p.groups = rendezvous.NewGroups(p.post, p.log, rendezvous.GroupLimits{})
 	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Post: p.post, Log: p.log})
 	t, err := udp.Listen(udp.Config{
 		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), RTMFP: p.endpointConfig(), Handler: p.handler,
@@ -103,7 +103,7 @@ func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 func (p *rtmfpPart) handler(s *udp.Shard) udp.Handler {
 	l := p.cfg.Limits
 	n := netconn.NewShard(netconn.Config{
-		Index: s.Index(), App: p.app, Hub: p.hub, Registry: p.registry, Groups: p.groups,
+		Index: s.Index(), App: p.app, Hub: p.hub, Registry: p.registry, Groups: rendezvous.Direct{Groups: p.groups},
 		Post:             p.post,
 		Log:              p.log,
 		Limits:           netconn.Limits{Streams: l.StreamsPerSession, Flows: l.FlowsPerSession},

@@ -94,13 +94,14 @@ type Endpoint struct {
 	counters *Counters
 	now      Time
 
-	sessions map[uint32]*Session
-	byAddr   map[netip.AddrPort]*Session // open sessions
-	tags     map[[tagLen]byte]*Session   // dialling, before the responder hello
-	openings map[*Session]struct{}       // dialling
-	awaiting map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
-	keying   map[netip.AddrPort]*KeyAgreement
-	timers   timerHeap
+	sessions  map[uint32]*Session
+	farClosed int                         // of them, those with farClosed set
+	byAddr    map[netip.AddrPort]*Session // open sessions
+	tags      map[[tagLen]byte]*Session   // dialling, before the responder hello
+	openings  map[*Session]struct{}       // dialling
+	awaiting  map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
+	keying    map[netip.AddrPort]*KeyAgreement
+	timers    timerHeap
 
 	readyHead, readyTail *Session
 	out                  []outDatagram
@@ -173,8 +174,9 @@ func (e *Endpoint) Sessions(f func(*Session) bool) {
 	}
 }
 
-// NumSessions returns the number of sessions, closing ones included.
-func (e *Endpoint) NumSessions() int { return len(e.sessions) }
+// NumSessions returns the number of sessions, closing ones included. Those that the far end closed are not
+// counted: they stay for a while, but only to answer it again.
+func (e *Endpoint) NumSessions() int { return len(e.sessions) - e.farClosed }
 
 // ShardOf returns the shard that owns a session id.
 func ShardOf(id uint32) int { return int(id & 0xff) }
@@ -340,6 +342,9 @@ func (e *Endpoint) forget(s *Session) {
 	delete(e.openings, s)
 	if e.sessions[s.nearID] == s {
 		delete(e.sessions, s.nearID)
+		if s.farClosed {
+			e.farClosed--
+		}
 	}
 	if e.byAddr[s.addr] == s {
 		delete(e.byAddr, s.addr)

@@ -284,8 +284,12 @@ func (f *SendFlow) check() string {
 	if f.msgTail != last || queued != f.queued || unstarted != f.unstarted {
 		return "message bytes counted wrong"
 	}
-	if fsn := f.fsn(); f.frags != nil && fsn > f.frags.seq {
-		return "forward sequence number beyond what is queued"
+	// RFC 7016 §3.6.2.3: the FSN must not be beyond any number outstanding, nor equal to one that was not
+	// abandoned when it was sent.
+	for fr := f.frags; fr != nil; fr = fr.next {
+		if fsn := f.fsn(); fsn > fr.seq || (fr.inFlight && !fr.sentAsGone && fsn == fr.seq) {
+			return "forward sequence number too high"
+		}
 	}
 	return ""
 }

@@ -325,7 +325,7 @@ func FuzzEndpoint(f *testing.F) {
 			}
 			w.nodes[end].Wake()
 		}
-		w.net.Run(200 * time.Second)
+		w.net.Run(320 * time.Second) // a dial may yet open, be idle, and close without an answer
 		w.check()
 		for end, n := range w.nodes {
 			for i := range w.recorders[end] {

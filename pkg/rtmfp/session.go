@@ -23,6 +23,7 @@ type Session struct {
 
 	e         *Endpoint
 	state     sessionState
+	farClosed bool // the far end asked to close
 	initiator bool
 	nearID    uint32 // receive session id: what the far end puts on packets to us
 	farID     uint32

@@ -177,13 +177,18 @@ func (s *Session) chunks(now Time, b []byte, from netip.AddrPort) {
 func (s *Session) peerClose(now Time) {
 	s.control.closeAck = true
 	s.wake()
+	if !s.farClosed {
+		s.farClosed = true
+		s.e.farClosed++
+	}
 	switch s.state {
 	case stateOpen:
 		s.state = stateFarClose
 		s.endFlows(ErrPeerClosed)
 		s.closeAt, s.closeEnd = 0, now.Add(farCloseLinger)
 	case stateNearClose:
-		// Both ends close: our own request is answered in the same way.
+		// Both ends close: our own request is answered in the same way, but not by servers of the time of
+		// Flash, to which the request itself is the answer.
 	}
 }
 
