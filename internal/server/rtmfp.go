@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/internal/netconn"
 	"github.com/monaserver/monaserver/internal/rendezvous"
+	"github.com/monaserver/monaserver/internal/script"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 	"github.com/monaserver/monaserver/pkg/rtmfp/udp"
 )
@@ -33,7 +33,8 @@ type rtmfpPart struct {
 	identity *rtmfp.Identity
 	hub      *media.Hub
 	registry *netconn.Registry
-	app      netconn.App
+	engine   *script.Engine
+	bans     *rtmfp.Bans
 	intro    *rendezvous.Introducer
 	groups   *rendezvous.Groups
 
@@ -47,12 +48,17 @@ func RTMFP(env Env) (Part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("RTMFP certificate: %w", err)
 	}
-	return &rtmfpPart{
+	p := &rtmfpPart{
 		cfg: env.Config, log: env.Log.With().Str("protocol", "RTMFP").Logger(), metrics: env.Metrics, identity: id,
 		hub:      media.NewHub(media.Limits{Publications: env.Config.Limits.Publications}),
 		registry: netconn.NewRegistry(),
-		app:      netconn.NewFolders(filepath.Join(env.Config.Application.Dir, "www")),
-	}, nil
+		bans:     new(rtmfp.Bans),
+	}
+	p.groups = rendezvous.NewGroups(p.post, p.log, rendezvous.GroupLimits{})
+	if p.engine, err = p.newEngine(env); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *rtmfpPart) Name() string { return "RTMFP" }
@@ -66,8 +72,7 @@ func (p *rtmfpPart) Start(context.Context) error {
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
-	p.groups = rendezvous.NewGroups(p.post, p.log, rendezvous.GroupLimits{})
-	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Post: p.post, Log: p.log})
+	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Hooks: newHooks(p.engine, c), Post: p.post, Log: p.log})
 	t, err := udp.Listen(udp.Config{
 		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), RTMFP: p.endpointConfig(), Handler: p.handler,
 	})
@@ -75,6 +80,7 @@ func (p *rtmfpPart) Start(context.Context) error {
 		p.transport = nil
 		return ListenError("RTMFP.port", "UDP", addr, err)
 	}
+	p.engine.Start()
 	Note(&p.log).Stringer("address", t.Addr()).Int("threads", c.Threads).Msg("RTMFP server started")
 	return p.register()
 }
@@ -82,11 +88,21 @@ func (p *rtmfpPart) Start(context.Context) error {
 // post hands a message to a shard. It is used once the shards run.
 func (p *rtmfpPart) post(shard int, msg any) { p.transport.Shards()[shard].Post(msg) }
 
+// now is the shards' clock.
+func (p *rtmfpPart) now() rtmfp.Time {
+	if p.transport == nil {
+		return 0
+	}
+	return p.transport.Now()
+}
+
 func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 	l := p.cfg.Limits
 	return rtmfp.Config{
 		Identity:             p.identity,
 		Rendezvous:           true,
+		DecideHello:          true,
+		Bans:                 p.bans,
 		Security:             rtmfp.Security{RequestHMAC: true, RequestSSEQ: true},
 		Limiter:              rtmfp.NewLimiter(float64(l.HandshakesPerAddress), 2*l.HandshakesPerAddress, limiterSources),
 		Keepalive:            p.cfg.RTMFP.KeepaliveServer + keepaliveGrace,
@@ -103,7 +119,7 @@ func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 func (p *rtmfpPart) handler(s *udp.Shard) udp.Handler {
 	l := p.cfg.Limits
 	n := netconn.NewShard(netconn.Config{
-		Index: s.Index(), App: p.app, Hub: p.hub, Registry: p.registry, Groups: rendezvous.Direct{Groups: p.groups},
+		Index: s.Index(), App: p.engine, Hub: p.hub, Registry: p.registry, Groups: p.engine,
 		Post:             p.post,
 		Log:              p.log,
 		Limits:           netconn.Limits{Streams: l.StreamsPerSession, Flows: l.FlowsPerSession},
@@ -172,7 +188,7 @@ func (p *rtmfpPart) register() error {
 			}
 		}
 	}
-	for prefix, counters := range map[string]any{"rendezvous": p.intro.Counters(), "group": p.groups.Counters()} {
+	for prefix, counters := range map[string]any{"rendezvous": p.intro.Counters(), "group": p.groups.Counters(), "script": p.engine.Counters()} {
 		if err := p.metrics.Counters(prefix, counters); err != nil {
 			return err
 		}
@@ -211,11 +227,13 @@ func (p *rtmfpPart) Shutdown(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.log.Warn().Int("sessions", left).Msg("sessions cut at shutdown")
+			p.engine.Stop()
 			return p.transport.Close()
 		case <-tick.C:
 			left = p.ask(false)
 		}
 	}
+	p.engine.Stop()
 	return p.transport.Close()
 }
 

@@ -97,6 +97,17 @@ func (n *Net) SetLink(a, b *Node, l Link) {
 	n.links[[2]*Node{b, a}] = &linkState{Link: l}
 }
 
+// SetBottleneck makes one link of what any of the senders sends to any of the receivers: they share its
+// rate and its queue.
+func (n *Net) SetBottleneck(senders, receivers []*Node, l Link) {
+	shared := &linkState{Link: l}
+	for _, a := range senders {
+		for _, b := range receivers {
+			n.links[[2]*Node{a, b}] = shared
+		}
+	}
+}
+
 func (n *Net) link(a, b *Node) *linkState {
 	k := [2]*Node{a, b}
 	l := n.links[k]

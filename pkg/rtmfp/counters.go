@@ -7,6 +7,7 @@ type Counters struct {
 	DatagramsReceived, DatagramsSent atomic.Uint64
 	BadPackets                       atomic.Uint64 // malformed
 	BadIntegrity                     atomic.Uint64 // wrong checksum or MAC
+	Banned                           atomic.Uint64 // from addresses on the blacklist
 	Replayed                         atomic.Uint64
 	UnknownSession                   atomic.Uint64
 	Forwarded                        atomic.Uint64 // passed on to another shard

@@ -104,7 +104,7 @@ func (d *Directory) release(addr netip.AddrPort, shard int) {
 	}
 }
 
-// Peer looks up the session of a peer id.
+// Peer looks up the session of a peer id: the newest of those from which something arrived.
 func (d *Directory) Peer(id PeerID) (PeerRef, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -112,7 +112,7 @@ func (d *Directory) Peer(id PeerID) (PeerRef, bool) {
 	return r, ok
 }
 
-// setPeer records the newest session of a peer id.
+// setPeer records the newest proven session of a peer id.
 func (d *Directory) setPeer(id PeerID, r PeerRef) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -21,6 +21,8 @@ type Config struct {
 	Forward func(shard int, datagram []byte, from netip.AddrPort)
 	// Limiter admits initiators, shared by shards; nil admits all.
 	Limiter *Limiter
+	// Bans drops datagrams by address; nil drops none.
+	Bans *Bans
 	// DecideHello makes every hello that selects Identity an EventHello instead of an answer.
 	DecideHello bool
 	// Rendezvous makes hellos for other peers EventHellos; otherwise they are ignored.
@@ -96,7 +98,7 @@ type Endpoint struct {
 
 	sessions  map[uint32]*Session
 	farClosed int                         // of them, those with farClosed set
-	byAddr    map[netip.AddrPort]*Session // open sessions
+	byAddr    map[netip.AddrPort]*Session // open and closing sessions
 	tags      map[[tagLen]byte]*Session   // dialling, before the responder hello
 	openings  map[*Session]struct{}       // dialling
 	awaiting  map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
@@ -185,6 +187,10 @@ func ShardOf(id uint32) int { return int(id & 0xff) }
 func (e *Endpoint) HandleDatagram(now Time, b []byte, from netip.AddrPort) {
 	e.now = now
 	e.counters.DatagramsReceived.Add(1)
+	if e.cfg.Bans.banned(from.Addr()) {
+		e.counters.Banned.Add(1)
+		return
+	}
 	sid, ok := unscrambleID(b)
 	if !ok {
 		e.counters.BadPackets.Add(1)

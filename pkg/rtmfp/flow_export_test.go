@@ -218,6 +218,9 @@ func (s *Session) CheckFlows() string {
 			return "flow that is ready but not in its list, or the other way round"
 		}
 	}
+	if s.state != stateOpen {
+		return "" // nothing is received any more
+	}
 	return s.checkReceiving()
 }
 
@@ -293,3 +296,6 @@ func (f *SendFlow) check() string {
 	}
 	return ""
 }
+
+// Refs returns the number of references to the buffer.
+func (b *Buffer) Refs() int { return int(b.refs.Load()) }

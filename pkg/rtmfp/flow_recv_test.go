@@ -427,11 +427,11 @@ func TestFlowAdvertisedWindow(t *testing.T) {
 				tt.capacity, tt.buffered, tt.total, tt.suspended, got, tt.want)
 		}
 	}
-	f := &RecvFlow{state: recvRejected}
+	f := &RecvFlow{state: recvRejected, rejected: true}
 	if f.blocks() != 0 {
 		t.Error("a rejected flow has a window")
 	}
-	if f.state = recvEnded; f.blocks() == 0 {
+	if f = (&RecvFlow{state: recvEnded}); f.blocks() == 0 {
 		t.Error("a completed flow has no window")
 	}
 }

@@ -297,11 +297,11 @@ func TestOverrideSameIdentity(t *testing.T) {
 		if open, all := numSessions(w.server, shards); open != 1 || all != 1 {
 			t.Errorf("%d sessions, %d open", all, open)
 		}
+		w.exchange(s, "the new one")
 		ref, ok := w.server.Endpoint().Directory().Peer(testClient.PeerID())
 		if ss := w.server.Shard(ref.Shard).Endpoint().Session(ref.Session); !ok || ss == nil || ss.FarID() != s.ID() {
 			t.Error("the directory does not know the new session")
 		}
-		w.exchange(s, "the new one")
 		sound(t, w.server, shards)
 	}
 }
@@ -413,4 +413,44 @@ func TestReopenWhileLingering(t *testing.T) {
 			sound(t, w.server, 1)
 		}
 	}
+}
+
+// TestBorrowedCertificate: certificates are public, so a session alone proves nobody's identity. One that somebody
+// opened in the name of a peer, without its private key, takes nothing from that peer: the directory goes on naming
+// the real one, and it can still be dialled.
+func TestBorrowedCertificate(t *testing.T) {
+	w := newEchoWorld(t, worldConfig{})
+	l := tap(w.net)
+	_, ss := w.open()
+	w.exchange(w.cli.sessions[0], "known")
+	dir := w.server.Endpoint().Directory()
+	borrow := func() {
+		if !w.keyed(l, keyingOf(t, testClient), stranger(1)) {
+			t.Fatal("no session")
+		}
+	}
+	borrow()
+	if ref, ok := dir.Peer(testClient.PeerID()); !ok || ref.Session != ss.ID() {
+		t.Error("the directory names the session of a stranger")
+	}
+	w.client.Remove()
+	ss.Abort(w.net.Now(), rtmfp.ErrClosed)
+	if _, ok := dir.Peer(testClient.PeerID()); ok {
+		t.Error("the directory names a session that proved nothing")
+	}
+	p := addPeer(w.net, "198.51.100.44:5", rtmfp.Config{Identity: testClient})
+	s, err := w.server.Endpoint().Dial(w.net.Now(), rtmfp.DialConfig{
+		EPD: rtmfp.EPDForPeer(testClient.PeerID()), Addrs: addrs("198.51.100.44:5"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server.Wake()
+	if !w.net.RunUntil(s.IsOpen, 5*time.Second) {
+		t.Errorf("the peer cannot be dialled: %v", w.srv.closed)
+	}
+	if p.open() == nil {
+		t.Error("the peer has no session")
+	}
+	sound(t, w.server, 1)
 }

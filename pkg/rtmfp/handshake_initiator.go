@@ -56,7 +56,8 @@ type earlyPacket struct {
 	from netip.AddrPort
 }
 
-// Dial starts opening a session. EventSessionOpen or EventSessionClosed follows.
+// Dial starts opening a session. EventSessionOpen or EventSessionClosed follows; the latter with
+// ErrDuplicate if there is a session with that endpoint already, or one that it dialled at the same time.
 func (e *Endpoint) Dial(now Time, d DialConfig) (*Session, error) {
 	e.now = now
 	epd, err := ParseEPD(d.EPD)
@@ -178,7 +179,7 @@ func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
 		return
 	}
 	id := o.identities[i]
-	if e.openTo(cert.fingerprint) || e.awaiting[from] != nil || e.keying[from] != nil {
+	if e.openTo(cert.fingerprint, from) || e.awaiting[from] != nil || e.keying[from] != nil {
 		s.finish(ErrDuplicate)
 		return
 	}
@@ -228,10 +229,11 @@ func (s *Session) prepared(now Time, j *KeyAgreement) {
 	s.reschedule()
 }
 
-// openTo reports whether a session with id exists or is about to.
-func (e *Endpoint) openTo(id PeerID) bool {
+// openTo reports whether a session with id, whose owner is at from, exists or is about to. One that is not
+// proven counts only there: otherwise everybody could keep us from dialling id.
+func (e *Endpoint) openTo(id PeerID, from netip.AddrPort) bool {
 	for _, s := range e.sessions {
-		if s.peer == id && (s.state == stateOpen || s.state == stateKeyingSent) {
+		if s.peer == id && (s.state == stateKeyingSent || s.state == stateOpen && (s.proven() || s.addr == from)) {
 			return true
 		}
 	}

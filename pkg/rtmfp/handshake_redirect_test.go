@@ -99,8 +99,10 @@ func TestRedirectBounded(t *testing.T) {
 	n := 0
 	w.srv.onHello = func(now rtmfp.Time, h *rtmfp.Hello) {
 		to := []rtmfp.Address{
-			{AddrPort: simnet.Addr("0.0.0.0:1935")}, {AddrPort: simnet.Addr("224.0.0.1:1935")},
-			{AddrPort: simnet.Addr("192.0.2.99:0")}, {AddrPort: simnet.Addr("[::]:1935")},
+			{AddrPort: simnet.Addr("0.0.0.0:1935")},
+			{AddrPort: simnet.Addr("224.0.0.1:1935")},
+			{AddrPort: simnet.Addr("192.0.2.99:0")},
+			{AddrPort: simnet.Addr("[::]:1935")},
 			{AddrPort: simnet.Addr("[ff02::1]:1935")},
 		}
 		for range 20 {
@@ -256,13 +258,14 @@ func introducer(t *testing.T, n *simnet.Net, addr string, shards int, redirects 
 	return node
 }
 
-// join connects a peer with an introducer.
+// join connects a peer with a server and makes it known there: who never sent anything is not introduced.
 func join(t *testing.T, n *simnet.Net, p *peer, server *simnet.Node) *rtmfp.Session {
 	t.Helper()
 	s := p.dial(t, rtmfp.DialConfig{EPD: rtmfp.EPDForURI("/group"), Addrs: []netip.AddrPort{server.Addr()}})
 	if !n.RunUntil(s.IsOpen, 10*time.Second) {
-		t.Fatal("no session with the introducer")
+		t.Fatal("no session with the server")
 	}
+	n.Inject(p.node.Addr(), server.Addr(), s.Forge(n.Now(), rtmfp.ModeInitiator, rtmfp.Chunk{Type: rtmfp.ChunkPing}))
 	return s
 }
 

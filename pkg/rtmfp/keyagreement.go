@@ -63,7 +63,6 @@ func (s *Session) open(now Time, k *sessionKeys, farID uint32) {
 	}
 	s.keepaliveAt = now.Add(s.keepalive)
 	e.byAddr[s.addr] = s
-	e.cfg.Directory.setPeer(s.peer, PeerRef{e.cfg.Shard, s.nearID, s.addr})
 	e.counters.SessionsOpened.Add(1)
 	e.emit(Event{Kind: EventSessionOpen, Session: s})
 	s.reschedule()

@@ -29,6 +29,7 @@ type RecvFlow struct {
 	lost     int     // gaps the sender left since the last message
 	capacity int
 
+	rejected   bool // also when it is complete
 	silent     bool // the application rejected it: no more events
 	suspended  bool
 	arrival    bool
@@ -100,7 +101,7 @@ func (f *RecvFlow) reject(code uint64) {
 	if f.state != recvOpen {
 		return
 	}
-	f.state = recvRejected
+	f.state, f.rejected = recvRejected, true
 	f.code = code
 	f.discard()
 	f.s.openRecv--
@@ -387,10 +388,10 @@ func (f *RecvFlow) checkComplete(now Time) {
 // blocks returns the window to advertise, in units of 1024 bytes (RFC 7016 §3.6.3.5). Zero on an open
 // flow is fatal for old clients, so it is said only of a suspended or closed one.
 func (f *RecvFlow) blocks() uint64 {
-	switch f.state {
-	case recvRejected:
+	switch {
+	case f.rejected:
 		return 0
-	case recvEnded:
+	case f.state == recvEnded:
 		return initialWindow >> 10
 	}
 	n := max(min(f.capacity-f.buffered, f.s.e.cfg.MaxBuffered-f.s.buffered), 0)

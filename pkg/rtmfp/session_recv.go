@@ -31,8 +31,11 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		c.BadPackets.Add(1)
 		return
 	}
-	if s.stats.PacketsReceived == 0 {
+	if !s.proven() {
 		s.e.cfg.Directory.confirm(s.addr)
+		if s.state == stateOpen {
+			s.e.cfg.Directory.setPeer(s.peer, PeerRef{s.e.cfg.Shard, s.nearID, s.addr})
+		}
 	}
 	s.stats.PacketsReceived++
 	s.stats.BytesReceived += uint64(len(b))
@@ -67,6 +70,10 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		s.reschedule()
 	}
 }
+
+// proven reports whether the far end has shown that it has the session keys and so the private key of its
+// certificate. Until then anybody may pretend to be anybody: certificates are public.
+func (s *Session) proven() bool { return s.stats.PacketsReceived > 0 }
 
 // wakeIfNeeded queues the session when it has something it may send.
 func (s *Session) wakeIfNeeded() {

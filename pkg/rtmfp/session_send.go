@@ -99,7 +99,7 @@ func (s *Session) appendAcks(b []byte, limit int, truncate bool) []byte {
 	n := 0
 	for _, f := range s.ackFlows {
 		before := len(b)
-		if f.state == recvRejected {
+		if f.rejected {
 			x := flowException{flowID: f.id, code: f.code}
 			if len(b)+chunkHeaderLen+vluLen(x.flowID)+vluLen(x.code) > limit {
 				break

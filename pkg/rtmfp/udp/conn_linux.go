@@ -182,16 +182,27 @@ func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
 		counters.Writes.Add(1)
 		switch {
 		case c.err == nil:
-		case c.out[c.sent].hdr.Iovlen > 1: // the device cannot do it after all: send them one by one
-			c.gso = false
-			counters.GSOFailed.Add(1)
-			list = list[c.first[c.sent]:]
+		case c.out[c.sent].hdr.Iovlen > 1:
+			list = c.sendSingly(list[c.first[c.sent]:], int(c.out[c.sent].hdr.Iovlen), counters)
 			c.toSend, c.sent = c.prepare(list, counters), 0
 		default: // this one cannot be sent: go on with the next
 			counters.SendErrors.Add(1)
 			c.sent++
 		}
 	}
+}
+
+// sendSingly sends the first n datagrams, which were refused together, one by one, and returns the rest.
+// If the device cannot do it after all it is not tried again.
+func (c *conn) sendSingly(list []rtmfp.Datagram, n int, counters *Counters) (rest []rtmfp.Datagram) {
+	broken := errors.Is(c.err, unix.EIO)
+	if broken {
+		counters.GSOFailed.Add(1)
+	}
+	c.gso = false
+	c.write(list[:n], counters)
+	c.gso = !broken
+	return list[n:]
 }
 
 // prepare fills the messages to send and returns their number.

@@ -28,7 +28,8 @@ type Shard struct {
 	batch   *rtmfp.Batch
 
 	counters Counters
-	more     bool // the endpoint had more to send than one flush takes
+	more     bool        // the endpoint had more to send than one flush takes
+	event    rtmfp.Event // being handled; kept here so that it is not allocated each time
 
 	mu       sync.Mutex
 	posts    []any
@@ -157,15 +158,16 @@ func (s *Shard) sleep() (wait bool) {
 // events hands out what the endpoint has to say.
 func (s *Shard) events(now rtmfp.Time) {
 	for {
-		ev, ok := s.ep.NextEvent()
-		if !ok {
+		var ok bool
+		if s.event, ok = s.ep.NextEvent(); !ok {
 			return
 		}
+		ev := &s.event
 		if ev.Kind == rtmfp.EventKeyAgreement {
 			s.t.workers.add(s, ev.Job)
 			continue
 		}
-		s.handler.HandleEvent(now, &ev)
+		s.handler.HandleEvent(now, ev)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 
 // Handler is told what happens on one shard. It is called on the shard's goroutine only.
 type Handler interface {
-	// HandleEvent handles an event of the endpoint; key agreements never appear here.
+	// HandleEvent handles an event of the endpoint, which is valid until it returns; key agreements never
+	// appear here.
 	HandleEvent(now rtmfp.Time, ev *rtmfp.Event)
 	// HandlePost handles what Shard.Post was given.
 	HandlePost(now rtmfp.Time, msg any)

@@ -1,0 +1,187 @@
+// Package script runs the Lua applications: one state, one goroutine that owns it, one environment for
+// each application. It is the only package that knows gopher-lua; the rest of the server calls it
+// through small interfaces and hands it plain values and handles.
+package script
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	lua "github.com/yuin/gopher-lua"
+
+	"github.com/monaserver/monaserver/internal/media"
+	"github.com/monaserver/monaserver/internal/script/lualib"
+	"github.com/monaserver/monaserver/internal/script/store"
+	"github.com/monaserver/monaserver/internal/script/value"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	WWW    string // folder of the applications
+	Data   string // file of the persistent table; "" keeps it in memory only
+	Log    zerolog.Logger
+	Note   zerolog.Level // of NOTE, which zerolog does not have
+	Budget time.Duration // longest run of one call, default 1 s
+	Hub    *media.Hub
+	// Post hands a message to the handler of a shard, from any goroutine, without blocking.
+	Post func(shard int, msg any)
+	// Now is the clock of the shards.
+	Now func() rtmfp.Time
+
+	Params      map[string]string // mona.configs
+	Environment map[string]string // mona.environment
+	Arguments   map[string]string // mona.arguments
+
+	Servers  Servers // nil: no other servers
+	Groups   Groups  // nil: no groups
+	Bans     Bans    // nil: no blacklist
+	MaxQueue int     // events waiting for one application, default 4096
+}
+
+const (
+	defaultBudget   = time.Second
+	defaultMaxQueue = 4096
+	manageInterval  = 2 * time.Second // onManage, and the throttle of reload checks
+)
+
+// Engine is the script side of the server. Its exported methods may be called by any goroutine;
+// everything that touches Lua runs on the engine's own.
+type Engine struct {
+	cfg Config
+	log zerolog.Logger
+
+	// Owned by the script goroutine.
+	L       *lua.LState
+	lib     *lualib.Library
+	conv    *value.Converter
+	data    *store.Store
+	root    *App
+	apps    map[string]*App
+	running *App // whose event runs now
+	classes classes
+	objects objects
+	pubs    map[string]*publication
+	turn    turnState
+
+	watch    *watchdog
+	counters Counters
+	hooked   atomic.Int64 // bytes of frames that wait for hooks
+
+	mu     sync.Mutex
+	queues map[string]*queue
+	order  []*queue // those that have something, in turn
+	wake   chan struct{}
+	silent sync.Map // paths of applications without an onHandshake, until any application is loaded or stopped
+	quit   chan struct{}
+	done   chan struct{}
+	ended  atomic.Bool
+}
+
+// Counters count what the engine did. Any goroutine may read them.
+type Counters struct {
+	Events        atomic.Uint64 `help:"Events handled by applications."`
+	Errors        atomic.Uint64 `help:"Errors raised by applications."`
+	Overruns      atomic.Uint64 `help:"Calls interrupted because they exceeded script.budget."`
+	QueueFull     atomic.Uint64 `help:"Events refused because the application was too far behind."`
+	FramesDropped atomic.Uint64 `help:"Media frames not shown to a script that was behind."`
+	Loads         atomic.Uint64 `help:"Times a main.lua was run."`
+	LogsDropped   atomic.Uint64 `help:"Log lines of applications over the rate limit."`
+}
+
+// New makes an engine; Start runs it.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Budget <= 0 {
+		cfg.Budget = defaultBudget
+	}
+	if cfg.MaxQueue <= 0 {
+		cfg.MaxQueue = defaultMaxQueue
+	}
+	e := &Engine{
+		cfg: cfg, log: cfg.Log, apps: make(map[string]*App), pubs: make(map[string]*publication),
+		queues: make(map[string]*queue),
+		wake:   make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	var err error
+	if e.data, err = store.Open(cfg.Data, func(err error) { e.log.Error().Err(err).Msg("persistent data") }); err != nil {
+		return nil, err
+	}
+	e.watch = newWatchdog(cfg.Budget)
+	e.newState()
+	return e, nil
+}
+
+// Counters returns the engine's counters.
+func (e *Engine) Counters() *Counters { return &e.counters }
+
+// Start loads the root application and begins to handle events.
+func (e *Engine) Start() {
+	go e.run()
+}
+
+// Stop runs what is queued, stops the applications, children first, and ends the engine.
+func (e *Engine) Stop() {
+	if e.ended.CompareAndSwap(false, true) {
+		close(e.quit)
+	}
+	<-e.done
+}
+
+func (e *Engine) run() {
+	defer close(e.done)
+	e.begin()
+	tick := time.NewTicker(manageInterval)
+	defer tick.Stop()
+	for {
+		e.drain()
+		select {
+		case <-e.wake:
+		case <-tick.C:
+			e.manage()
+		case <-e.quit:
+			e.drain()
+			e.finish()
+			return
+		}
+	}
+}
+
+// begin, drain and finish are what run does. A test calls them itself, in step with a virtual clock,
+// instead of Start and Stop.
+
+// begin loads the root application.
+func (e *Engine) begin() {
+	e.do(e.rootQueue().app, func() { e.openApp("") })
+}
+
+// drain runs the events that are queued, and those they bring about.
+func (e *Engine) drain() {
+	for e.runNext() {
+	}
+}
+
+// finish ends everything.
+func (e *Engine) finish() {
+	e.stopAll()
+	e.endPublications()
+	e.watch.stop()
+	if err := e.data.Close(); err != nil {
+		e.log.Error().Err(err).Msg("persistent data")
+	}
+	e.L.Close()
+}
+
+// manage is the root application's tick.
+func (e *Engine) manage() {
+	e.do(e.root, func() {
+		e.openApp("")
+		if e.root.running() {
+			e.event(e.root, "onManage", nil)
+		}
+	})
+}
+
+// now returns the time of the shards' clock.
+func (e *Engine) now() rtmfp.Time { return e.cfg.Now() }

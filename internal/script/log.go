@@ -1,0 +1,86 @@
+package script
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	lua "github.com/yuin/gopher-lua"
+	"golang.org/x/time/rate"
+)
+
+const (
+	logPerSecond = 200 // lines of one application
+	logBurst     = 400
+)
+
+// appLog is the log of one application, limited in rate.
+type appLog struct {
+	limit  *rate.Limiter
+	missed int
+}
+
+func newAppLog() *appLog { return &appLog{limit: rate.NewLimiter(logPerSecond, logBurst)} }
+
+// logEvent returns an event of app's log, nil if it is over its rate.
+func (e *Engine) logEvent(app *App, level zerolog.Level) *zerolog.Event {
+	if app == nil {
+		return e.log.WithLevel(level)
+	}
+	l := app.logs
+	if !l.limit.AllowN(time.Now(), 1) {
+		l.missed++
+		e.counters.LogsDropped.Add(1)
+		return nil
+	}
+	if l.missed > 0 {
+		e.log.Warn().Str("application", app.label()).Int("lines", l.missed).Msg("log lines of the application left out")
+		l.missed = 0
+	}
+	return e.log.WithLevel(level).Str("application", app.label())
+}
+
+// scriptError logs an error raised by a script; its text names file and line.
+func (e *Engine) scriptError(app *App, where string, err error) {
+	e.counters.Errors.Add(1)
+	if ev := e.logEvent(app, zerolog.ErrorLevel); ev != nil {
+		ev.Str("in", where).Msg(errorText(err))
+	}
+}
+
+// complain logs a mistake of the running script with its file and line, and lets it go on.
+func (e *Engine) complain(level zerolog.Level, text string) {
+	if ev := e.logEvent(e.running, level); ev != nil {
+		ev.Msg(e.where() + text)
+	}
+}
+
+// logFunction makes NOTE, ERROR and their like: all arguments are joined without separator.
+func (e *Engine) logFunction(level zerolog.Level) lua.LGFunction {
+	return func(L *lua.LState) int {
+		var b strings.Builder
+		b.WriteString(where(L))
+		for i := 1; i <= L.GetTop(); i++ {
+			b.WriteString(e.text(L.Get(i)))
+		}
+		if ev := e.logEvent(e.running, level); ev != nil {
+			ev.Msg(b.String())
+		}
+		return 0
+	}
+}
+
+// text is how a value appears in logs.
+func (e *Engine) text(v lua.LValue) string {
+	return e.L.ToStringMeta(v).String()
+}
+
+// where is the position of the script that called the running function, "file:line: ".
+func (e *Engine) where() string { return where(e.L) }
+
+func where(L *lua.LState) string {
+	if w := L.Where(1); w != "" {
+		return w + " "
+	}
+	return ""
+}

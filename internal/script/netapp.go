@@ -1,0 +1,233 @@
+package script
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	lua "github.com/yuin/gopher-lua"
+
+	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/amf"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+const warnLevel = zerolog.WarnLevel
+
+// The Engine is the App of the server's NetConnections. Its methods run on the shards: they only queue
+// events, and the answers go back as tasks.
+var _ netconn.App = (*Engine)(nil)
+
+const busy = "Application is too busy"
+
+// Connect implements netconn.App.
+func (e *Engine) Connect(now rtmfp.Time, r *netconn.ConnectRequest) {
+	path := r.Conn().Path()
+	if !e.exists(path) {
+		r.Reject(now, netconn.CodeConnectInvalidApp, "Application "+path+" doesn't exist")
+		return
+	}
+	if !e.post(path, 1024, false, func() { e.connect(path, r) }) {
+		r.Reject(now, netconn.CodeConnectRejected, busy)
+	}
+}
+
+// exists reports whether there is a folder for an application.
+func (e *Engine) exists(path string) bool {
+	rel := filepath.FromSlash(strings.TrimPrefix(path, "/"))
+	if path == "" {
+		return true
+	}
+	if strings.IndexFunc(rel, func(r rune) bool { return r < ' ' }) >= 0 || !filepath.IsLocal(rel) {
+		return false
+	}
+	st, err := os.Stat(filepath.Join(e.cfg.WWW, rel))
+	return err == nil && st.IsDir()
+}
+
+// connect opens the application and asks its onConnection.
+func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
+	refuse := func(code, text string) {
+		e.cfg.Post(r.Handle().Shard, netconn.Task{To: r.Handle(), Do: func(now rtmfp.Time, _ *netconn.Conn) { r.Reject(now, code, text) }})
+	}
+	app, err := e.openApp(path)
+	switch {
+	case err == errNoApp:
+		refuse(netconn.CodeConnectInvalidApp, "Application "+path+" doesn't exist")
+		return
+	case err != nil:
+		refuse(netconn.CodeConnectRejected, errorText(err))
+		return
+	}
+	e.running = app
+	c := e.newClient(app, r.Conn())
+	if e.objects.clients[c.rawID] != nil {
+		refuse(netconn.CodeConnectFailed, "Client "+c.id+" exists already")
+		return
+	}
+	e.objects.byConn[c.handle] = c
+	c.pending = r
+	var fields []amf.Member
+	refused, isRefused := e.onConnection(app, c, r.Args, &fields)
+	c.pending = nil
+	if isRefused || c.writer.closed {
+		delete(e.objects.byConn, c.handle)
+		c.obj.end()
+		if isRefused {
+			refuse(netconn.CodeConnectRejected, refused)
+		} else {
+			refuse(netconn.CodeConnectRejected, "client rejected")
+		}
+		return
+	}
+	c.accepted = true
+	e.objects.clients[c.rawID] = c
+	app.clients[c.rawID] = c
+	words := c.writer.takeEarly()
+	c.post(e, func(now rtmfp.Time, conn *netconn.Conn) {
+		if !r.Accept(now, fields...) {
+			e.Closed(now, conn, nil)
+			return
+		}
+		for _, w := range words {
+			w(now, conn)
+		}
+	})
+}
+
+// onConnection calls the event. A refusal has the text for the client.
+func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]amf.Member) (text string, refused bool) {
+	fn, ok := e.L.GetField(app.env, "onConnection").(*lua.LFunction)
+	if !ok {
+		return "", false
+	}
+	values := []lua.LValue{c.obj.ud}
+	for _, a := range args {
+		values = append(values, e.conv.FromAMF(a))
+	}
+	results, err := e.call(fn, values...)
+	if err != nil {
+		e.scriptError(app, "onConnection", err)
+		if text = errorText(err); text == "" {
+			text = "client rejected"
+		}
+		return text, true
+	}
+	if len(results) > 0 && results[0] != lua.LNil {
+		t, ok := results[0].(*lua.LTable)
+		if !ok {
+			e.scriptErrorText(app, "onConnection", "returned a "+results[0].Type().String()+", a table was expected: ignored")
+			return "", false
+		}
+		*fields = e.connectFields(c, t)
+	}
+	return "", false
+}
+
+// connectFields takes the table that onConnection returned: into the answer, and into the parameters.
+func (e *Engine) connectFields(c *client, t *lua.LTable) []amf.Member {
+	var fields []amf.Member
+	t.ForEach(func(k, v lua.LValue) {
+		if name, ok := k.(lua.LString); ok {
+			fields = append(fields, amf.Member{Name: string(name), Value: e.conv.ToAMF(v)})
+		}
+	})
+	e.flattenParams(c.params, "", t, 0)
+	return fields
+}
+
+func (e *Engine) scriptErrorText(app *App, where, text string) {
+	e.counters.Errors.Add(1)
+	if ev := e.logEvent(app, zerolog.ErrorLevel); ev != nil {
+		ev.Str("in", where).Msg(text)
+	}
+}
+
+// onClient queues an event of an accepted client.
+func (e *Engine) onClient(conn *netconn.Conn, size int, must bool, f func(c *client)) bool {
+	h := conn.Handle()
+	return e.post(conn.Path(), size, must, func() {
+		if c := e.objects.byConn[h]; c != nil {
+			f(c)
+		}
+	})
+}
+
+// Call implements netconn.App.
+func (e *Engine) Call(now rtmfp.Time, r *netconn.CallRequest) {
+	if !e.onClient(r.Conn(), 512, false, func(c *client) { e.rpc(c, r) }) {
+		r.Error(now, busy)
+	}
+}
+
+// rpc calls the function that scripts stored on the client. Its events and members are not for the
+// client to call.
+func (e *Engine) rpc(c *client, r *netconn.CallRequest) {
+	answer := func(f func(now rtmfp.Time)) {
+		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { f(now) })
+	}
+	fn := c.obj.function(r.Name)
+	if fn == nil || clientEvents[r.Name] {
+		answer(r.NotFound)
+		return
+	}
+	args := []lua.LValue{c.obj.ud}
+	for _, a := range r.Args {
+		args = append(args, e.conv.FromAMF(a))
+	}
+	c.calls = append(c.calls, r)
+	c.writer.answered = false
+	results, err := e.call(fn, args...)
+	c.calls = c.calls[:len(c.calls)-1]
+	if err != nil {
+		e.scriptError(c.app, r.Name, err)
+		text := errorText(err)
+		answer(func(now rtmfp.Time) { r.Error(now, text) })
+		return
+	}
+	if c.writer.answered {
+		if len(results) > 0 {
+			e.scriptErrorText(c.app, r.Name, "values returned after writer:writeMessage are not sent")
+		}
+		return
+	}
+	values := make([]amf.Value, len(results))
+	for i, v := range results {
+		values[i] = e.conv.ToAMF(v)
+	}
+	answer(func(now rtmfp.Time) { r.Result(now, values...) })
+}
+
+// clientEvents are the functions on a client that the server calls.
+var clientEvents = map[string]bool{
+	"onAddressChanged": true, "onJoinGroup": true, "onUnjoinGroup": true, "onPublish": true, "onUnpublish": true,
+	"onSubscribe": true, "onUnsubscribe": true, "onManage": true, "onRead": true, "onWrite": true, "onMessage": true,
+	"onConnection": true, "onDisconnection": true,
+}
+
+// AddressChanged implements netconn.App.
+func (e *Engine) AddressChanged(_ rtmfp.Time, conn *netconn.Conn, old netip.AddrPort) {
+	addr := conn.Addr()
+	e.onClient(conn, 64, true, func(c *client) {
+		c.addr = addr
+		e.notify(c.obj, "onAddressChanged", lua.LString(old.String()))
+	})
+}
+
+// Closed implements netconn.App.
+func (e *Engine) Closed(_ rtmfp.Time, conn *netconn.Conn, _ error) {
+	e.onClient(conn, 64, true, func(c *client) { e.disconnect(c) })
+}
+
+// disconnect ends a client that was accepted.
+func (e *Engine) disconnect(c *client) {
+	e.endStreams(c)
+	delete(e.objects.clients, c.rawID)
+	delete(c.app.clients, c.rawID)
+	delete(e.objects.byConn, c.handle)
+	c.writer.end()
+	e.event(c.app, "onDisconnection", nil, c.obj.ud)
+	c.obj.end()
+}

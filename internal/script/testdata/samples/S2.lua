@@ -1,0 +1,3 @@
+function onServerConnection(server)
+  NOTE(server.isTarget) -- displays "false"
+end
