@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -389,7 +390,11 @@ func TestOpenFails(t *testing.T) {
 	path := temp(t)
 	s := open(t, path)
 	must(t, s.Root().Set("a", Text(strings.Repeat("a", 10000))))
+	start := time.Now()
 	wantErr(t, fail(path), ErrInUse, "in use by another process")
+	if d := time.Since(start); d > time.Second {
+		t.Error("after", d)
+	}
 	must(t, s.Close())
 
 	garbage := filepath.Join(t.TempDir(), "garbage")

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -95,7 +96,7 @@ func (s *Store) flush() error {
 	s.batch++
 	s.mu.Unlock()
 
-	err := s.update(func(tx *bbolt.Tx) error { return apply(tx.Bucket(entriesBucket), batch) })
+	err := s.commit(batch)
 	if err == nil {
 		return nil
 	}
@@ -107,6 +108,18 @@ func (s *Store) flush() error {
 	s.batch++ // paths that are pending again were in no batch of this number
 	s.mu.Unlock()
 	return err
+}
+
+// commit makes one transaction of a batch. A file that is damaged under the feet of the process must not take
+// the process with it.
+func (s *Store) commit(batch map[string]change) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return s.update(func(tx *bbolt.Tx) error { return apply(tx.Bucket(entriesBucket), batch) })
 }
 
 // apply makes changes in the order of the file, which is the cheapest.

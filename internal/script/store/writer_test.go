@@ -154,6 +154,25 @@ func TestDiskFails(t *testing.T) {
 	})
 }
 
+// A file damaged while it is open is an error like others.
+func TestDamagedWhileOpen(t *testing.T) {
+	path := temp(t)
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		s, err := Open(path, func(err error) { lines = append(lines, err.Error()) })
+		must(t, err)
+		s.update = func(func(*bbolt.Tx) error) error { panic("page 7 is of another kind") }
+		must(t, s.Root().Set("a", Text("1")))
+		synctest.Wait()
+		if len(lines) != 1 || !strings.Contains(lines[0], "damaged: page 7") {
+			t.Errorf("log %q", lines)
+		}
+		if err := s.Close(); !errors.Is(err, ErrDamaged) {
+			t.Error("Close:", err)
+		}
+	})
+}
+
 // Whatever a script does while batches are on their way, or fail, the file ends as the tree.
 func TestPropertyWriter(t *testing.T) {
 	dir := t.TempDir()
@@ -172,8 +191,7 @@ func TestPropertyWriter(t *testing.T) {
 		defer s.db.Close()
 		s.db.NoSync = true
 		key := rapid.SampledFrom([]string{"a", "b", "1", ""})
-		var change func()
-		change = func() {
+		change := func() {
 			n := s.Root()
 			for range rapid.IntRange(0, 2).Draw(t, "depth") {
 				if e, ok := n.Get(key.Draw(t, "down")); ok && e.Kind == KindTable {
