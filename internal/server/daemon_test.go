@@ -266,9 +266,9 @@ func (p *peer) received() []peerFrame {
 func (p *peer) close() {
 	p.t.Helper()
 	p.do(func(now rtmfp.Time) { p.conn.Close(now) })
-	select {
-	case <-p.over:
-	case <-time.After(patience):
-		p.t.Fatal("the connection does not close")
-	}
+	until(p.t, "end of the session", func() bool {
+		n := 0
+		p.do(func(rtmfp.Time) { n = p.transport.Shards()[0].Endpoint().NumSessions() })
+		return n == 0
+	})
 }

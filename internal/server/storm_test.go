@@ -134,7 +134,7 @@ func heapInUse() uint64 {
 // nothing: what is published meanwhile arrives whole, no session comes or goes, memory stays flat, and a new client
 // connects afterwards.
 func TestStorm(t *testing.T) {
-	const datagrams, perFrame, window = 20_000, 40, 8
+	const datagrams, perFrame, window = 20_000, 40, 2
 	d := startDaemon(t)
 	s := &storm{rng: rand.New(rand.NewPCG(1, 2)), taps: []*tap{newTap(t, d.addr), newTap(t, d.addr)}}
 	for range 8 {

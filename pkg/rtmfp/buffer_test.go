@@ -112,6 +112,31 @@ func TestSlabRecyclesClean(t *testing.T) {
 	body.Release()
 }
 
+func TestSlabBounded(t *testing.T) {
+	var s slab
+	for range slabSize + 100 {
+		s.putFragment(new(fragment))
+		s.putMessage(new(sendMessage))
+	}
+	n := 0
+	for f := s.fragments; f != nil; f = f.next {
+		n++
+	}
+	for m := s.messages; m != nil; m = m.next {
+		n++
+	}
+	if n != 2*slabSize {
+		t.Errorf("%d entries kept", n)
+	}
+	for range 2 * slabSize {
+		s.fragment()
+		s.message()
+	}
+	if s.nf != 0 || s.nm != 0 || s.fragments != nil || s.messages != nil {
+		t.Errorf("%d and %d left", s.nf, s.nm)
+	}
+}
+
 // Head and body are one message on the wire, wherever it is cut.
 func TestMessageCutAnywhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -117,6 +117,10 @@ type Endpoint struct {
 	ackIn   ack
 	scratch []byte
 
+	partials   reassembly
+	nextPacket uint64 // number of the newest packet sent in fragments
+	inFragment bool   // a reassembled packet is being processed
+
 	tcSentAt   Time // last time critical packet sent on any session
 	tcRecvAt   Time
 	tcRecvFrom *Session

@@ -72,8 +72,8 @@ func (p *flowRig) filter(from, to netip.AddrPort, data []byte) bool {
 		return true // startup, or somebody else's
 	}
 	chunks, ok := pkt.FlowChunks()
-	if !ok {
-		p.t.Errorf("malformed packet of %d bytes sent", len(data))
+	if !ok || len(data) > rtmfp.MaxDatagram {
+		p.t.Errorf("malformed or too long packet of %d bytes sent", len(data))
 	}
 	fp := flowPacket{
 		at: p.net.Now(), up: up, data: append([]byte(nil), data...), size: len(data), flags: pkt.Flags, chunks: chunks,

@@ -18,42 +18,81 @@ func (e *Endpoint) random(b []byte) {
 	}
 }
 
-// sendStartup queues a startup packet with one chunk: flags 0b, timestamp, chunk, as old peers expect
-// it byte for byte.
+// sendStartup queues a startup packet with one chunk, in fragments if it is too large for one datagram.
 func (e *Endpoint) sendStartup(now Time, to netip.AddrPort, sid uint32, typ byte, payload []byte) {
-	b := e.defSend.begin(e.scratch[:0])
-	b = appendPacketHeader(b, packetHeader{mode: modeStartup, hasTimestamp: true, timestamp: ticks(now)})
-	b = appendChunk(b, typ, payload)
-	b = e.defSend.seal(b, 0, sid)
-	e.scratch = b[:0]
-	e.queueDatagram(to, b)
+	packet := e.startupPacket(now, typ, payload)
+	if len(packet) > maxDatagram-sessionIDLen-checksumLen {
+		e.sendFragmented(now, to, sid, packet)
+		return
+	}
+	e.sendStartupPacket(to, sid, packet)
 }
 
-// openStartup decrypts a startup packet, leaving the datagram as it is, and returns its only chunk.
-func (e *Endpoint) openStartup(b []byte) (typ byte, payload []byte, ok bool) {
+// startupPacket makes a plain packet: flags 0b, timestamp, chunk, as old peers expect it byte for byte.
+func (e *Endpoint) startupPacket(now Time, typ byte, payload []byte) []byte {
+	b := appendPacketHeader(nil, packetHeader{mode: modeStartup, hasTimestamp: true, timestamp: ticks(now)})
+	return appendChunk(b, typ, payload)
+}
+
+// sendStartupPacket seals a plain packet with the default key and queues it.
+func (e *Endpoint) sendStartupPacket(to netip.AddrPort, sid uint32, packet []byte) {
+	e.queueDatagram(to, e.sealStartup(sid, packet))
+}
+
+func (e *Endpoint) sealStartup(sid uint32, packet []byte) []byte {
+	b := append(e.defSend.begin(e.scratch[:0]), packet...)
+	b = e.defSend.seal(b, 0, sid)
+	e.scratch = b[:0]
+	return b
+}
+
+// openStartup decrypts a startup packet to a session id of ours (0: none yet), leaving the datagram as it
+// is, and returns its only chunk. A fragment gives nothing until the last one of its packet arrived;
+// whole is then a datagram with all of it.
+func (e *Endpoint) openStartup(now Time, b []byte, sid uint32, from netip.AddrPort) (typ byte, payload, whole []byte, ok bool) {
 	if len(b) > maxStartupDatagram {
 		e.counters.BadPackets.Add(1)
-		return 0, nil, false
+		return 0, nil, nil, false
 	}
 	pkt, err := e.defRecv.open(append([]byte(nil), b...))
 	if err != nil {
 		e.countOpenError(err)
-		return 0, nil, false
+		return 0, nil, nil, false
 	}
+	typ, payload, ok = startupChunk(pkt)
+	if ok && typ == chunkFragment {
+		f, isFragment := consumeFragment(payload)
+		if !isFragment {
+			e.counters.BadPackets.Add(1)
+			return 0, nil, nil, false
+		}
+		pkt, complete := e.partials.add(now, partialKey{from: from, sid: sid}, modeStartup, f)
+		if !complete {
+			return 0, nil, nil, false
+		}
+		b = append([]byte(nil), e.sealStartup(sid, pkt)...)
+		typ, payload, ok = startupChunk(pkt)
+		ok = ok && typ != chunkFragment
+	}
+	if !ok {
+		e.counters.BadPackets.Add(1)
+	}
+	return typ, payload, b, ok
+}
+
+// startupChunk returns the chunk of a plain startup packet.
+func startupChunk(pkt []byte) (typ byte, payload []byte, ok bool) {
 	h, n := consumePacketHeader(pkt)
 	if n == 0 || h.mode != modeStartup {
-		e.counters.BadPackets.Add(1)
 		return 0, nil, false
 	}
-	if typ, payload, _, ok = nextChunk(pkt[n:]); !ok {
-		e.counters.BadPackets.Add(1)
-	}
+	typ, payload, _, ok = nextChunk(pkt[n:])
 	return typ, payload, ok
 }
 
 // handleStartup processes a packet to session id 0.
 func (e *Endpoint) handleStartup(now Time, b []byte, from netip.AddrPort) {
-	typ, p, ok := e.openStartup(b)
+	typ, p, b, ok := e.openStartup(now, b, 0, from)
 	if !ok {
 		return
 	}

@@ -261,8 +261,11 @@ func (s *Session) handleOpening(now Time, b []byte, from netip.AddrPort) {
 		}
 		return
 	}
-	typ, p, _, ok := nextChunk(pkt[n:])
-	if !ok || from != s.addr {
+	if from != s.addr {
+		return
+	}
+	typ, p, _, ok := s.e.openStartup(now, b, s.nearID, from)
+	if !ok {
 		return
 	}
 	switch typ {

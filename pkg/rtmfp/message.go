@@ -76,11 +76,15 @@ type fragment struct {
 	final        bool
 }
 
-// slab recycles the bookkeeping of one endpoint; it belongs to the endpoint's goroutine.
+// slab recycles the bookkeeping of one endpoint; it belongs to the endpoint's goroutine. What one flood
+// needed beyond slabSize goes back to the garbage collector.
 type slab struct {
 	fragments *fragment
 	messages  *sendMessage
+	nf, nm    int // entries
 }
+
+const slabSize = 1 << 15
 
 func (p *slab) fragment() *fragment {
 	f := p.fragments
@@ -88,13 +92,18 @@ func (p *slab) fragment() *fragment {
 		return new(fragment)
 	}
 	p.fragments = f.next
+	p.nf--
 	*f = fragment{}
 	return f
 }
 
 func (p *slab) putFragment(f *fragment) {
-	*f = fragment{next: p.fragments}
-	p.fragments = f
+	*f = fragment{}
+	if p.nf < slabSize {
+		f.next = p.fragments
+		p.fragments = f
+		p.nf++
+	}
 }
 
 func (p *slab) message() *sendMessage {
@@ -103,11 +112,16 @@ func (p *slab) message() *sendMessage {
 		return new(sendMessage)
 	}
 	p.messages = m.next
+	p.nm--
 	*m = sendMessage{}
 	return m
 }
 
 func (p *slab) putMessage(m *sendMessage) {
-	*m = sendMessage{next: p.messages}
-	p.messages = m
+	*m = sendMessage{}
+	if p.nm < slabSize {
+		m.next = p.messages
+		p.messages = m
+		p.nm++
+	}
 }

@@ -147,6 +147,8 @@ func (s *Session) chunks(now Time, b []byte, from netip.AddrPort) {
 					f.handleException(now, x.code)
 				}
 			}
+		case chunkFragment: // unusual in a session, but allowed (RFC 7016 §3.4)
+			s.fragment(now, p, from)
 		case chunkFIHello:
 			s.forwardedHello(now, p)
 		case chunkClose:

@@ -1,5 +1,5 @@
--- A talking clock: the stream "clock", pushed by this script without any publisher. It ticks: a short tone at every full
--- second, a higher one at every full minute; and it tells the time to players as data, onTime(text, milliseconds).
+-- A talking clock: the stream "clock", pushed by this script without any publisher. It ticks: a short tone at every
+-- full second, a higher one at every full minute; and it tells the time to players as data, onTime(text, ms).
 --
 -- Only the root application is called at regular times, every 2 seconds (onManage), so it must pass the call on:
 -- README.md.
@@ -27,7 +27,9 @@ local minute = sound(3, 1650)
 
 function onStart()
   publication = mona:publish(NAME)
-  if not publication then ERROR("the stream ", NAME, " is published by somebody else: no clock until main.lua is changed") end
+  if not publication then
+    ERROR("the stream ", NAME, " is published by somebody else: no clock until main.lua is changed")
+  end
   -- Packet 0 belongs to a full second, so that every fifth one does.
   started = math.floor(mona:time() / 1000) * 1000
   pushed = 0

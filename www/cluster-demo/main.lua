@@ -1,5 +1,5 @@
--- What servers that are connected to each other can do together, in three parts. An application has one function for each
--- event, so this file passes the events on to the parts.
+-- What servers that are connected to each other can do together, in three parts. An application has one function for
+-- each event, so this file passes the events on to the parts.
 
 local parts = { require("gate"), require("names"), require("streams") }
 

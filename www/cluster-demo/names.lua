@@ -1,4 +1,4 @@
--- Each server tells the others its name, cluster.name in MonaServer.ini. Clients may ask for all of them with servers().
+-- Each server tells the others its name, cluster.name in MonaServer.ini. Clients may ask for all of them: servers().
 
 local part = {}
 

@@ -27,7 +27,7 @@ local sign = nil
 if type(secret) == "string" and #secret >= 16 then
   sign = signer(secret)
 else
-  WARN("secure.secret is missing in MonaServer.ini, or a number, or shorter than 16 characters: all streams are refused")
+  WARN("secure.secret is missing in MonaServer.ini, is a number, or has less than 16 characters: no stream is allowed")
 end
 
 -- problem says why token does not allow action on a stream; nil if it does.

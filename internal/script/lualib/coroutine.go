@@ -31,6 +31,7 @@ func (s *Scope) newThread(c call) *lua.LState {
 		c.errorf("too many coroutines: %d have not finished", s.l.o.MaxCoroutines)
 	}
 	body := c.L.NewFunctionFromProto(coroutineBody())
+	body.Env = c.l.callerEnv(c.L)
 	body.Upvalues = c.L.NewClosure(nil, c.L.Get(1)).Upvalues
 	var th *lua.LState
 	withOptions(c.L, coroutineOptions(), func() {
@@ -60,6 +61,9 @@ var coroutineBody = sync.OnceValue(func() *lua.FunctionProto {
 				GFunction: func(L *lua.LState) int { return L.GetTop() },
 			}
 		}
+	}
+	for i := range body.DbgCalls {
+		body.DbgCalls[i].Name = "?" // the function has no name, least of all the one it has here
 	}
 	return body
 })
@@ -143,6 +147,9 @@ func (c call) resume(th *lua.LState) int {
 		l.pass(L, v)
 		if s, ok := v.(lua.LString); ok && strings.HasPrefix(string(s), "lua callstack overflow") {
 			L.Replace(2, lua.LString("stack overflow")) // from the growing kind of call stack
+			closeLost(th, maxResults+256)
+		} else if ok && strings.HasPrefix(string(s), "runtime error: ") {
+			closeLost(th, maxResults+256)
 		}
 	}
 	return n

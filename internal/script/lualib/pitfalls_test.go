@@ -22,7 +22,7 @@ func TestResultSize(t *testing.T) {
 		`return string.format("%s%s", ("x"):rep(600), ("x"):rep(600))`:          "string.format: result would have 1200 bytes, the limit is 1000",
 		`return string.format("%q", ("\0"):rep(900))`:                           "string.format: result would have 3602 bytes, the limit is 1000",
 		`return string.format(("%99d"):rep(20), unpack({}, 1, 20))`:             "bad argument #2 to 'format' (number expected, got nil)",
-		`return (("a"):rep(600):gsub("a", "bb"))`:                               "string.gsub: result would have 1001 bytes, the limit is 1000",
+		`return (("a"):rep(600):gsub("a", "bb"))`:                               "string.gsub: result would have 1002 bytes, the limit is 1000",
 		`return (("a"):rep(600):gsub("a", "%0%0"))`:                             "string.gsub: result would have 1001 bytes, the limit is 1000",
 		`return (("a"):rep(600):gsub("a", function() return "bb" end))`:         "string.gsub: result would have 1002 bytes, the limit is 1000",
 		`return os.date(("%c"):rep(100))`:                                       "os.date: result would have 1008 bytes, the limit is 1000",

@@ -2,6 +2,7 @@ package lualib
 
 import (
 	"strings"
+	"sync"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -53,6 +54,9 @@ func (l *Library) PCall(L *lua.LState, nargs, nret int) error {
 		l.nest = 1
 		err := L.PCall(nargs, nret, nil)
 		l.restore(m)
+		if isPanic(err) {
+			closeLost(L, maxSlots)
+		}
 		return err
 	}
 	return l.protected(L, nargs, nret)
@@ -104,8 +108,12 @@ func (l *Library) end(th *lua.LState, err error) {
 	n := len(l.helpers) - 1
 	l.helpers[n] = helper{}
 	l.helpers = l.helpers[:n]
-	if n >= outerHelpers || isPanic(err) {
-		return // a panic that is not an error of Lua leaves captured variables open: they still refer to this thread
+	if n >= outerHelpers {
+		return
+	}
+	if isPanic(err) {
+		closeLost(th, maxSlots)
+		return
 	}
 	th.SetTop(0)
 	l.idle = append(l.idle, th)
@@ -116,6 +124,37 @@ func isPanic(err error) bool {
 	api, ok := err.(*lua.ApiError)
 	return ok && api.Type == lua.ApiErrorPanic
 }
+
+// closeLost gives captured variables that a panic has left behind the value nil. Unlike an error of Lua, a panic in a Go
+// function does not close the upvalues of the functions it ends: they go on referring to places on the stack of L that
+// hold no value at all, which Go code that gets hold of it does not survive. The places are among the n above the top.
+func closeLost(L *lua.LState, n int) {
+	for ; n > 0 && !closeUpvalues(L, n); n /= 2 {
+	}
+}
+
+// closeUpvalues calls a function that does nothing with n arguments. They are nil while it returns, which closes the
+// upvalues in their places. It reports false if the stack is too small.
+func closeUpvalues(L *lua.LState, n int) (ok bool) {
+	top := L.GetTop()
+	defer func() {
+		if recover() != nil {
+			L.SetTop(top)
+		}
+	}()
+	L.Push(L.NewFunctionFromProto(nothing()))
+	L.SetTop(top + 1 + n)
+	L.Call(n, 0)
+	return true
+}
+
+var nothing = sync.OnceValue(func() *lua.FunctionProto {
+	proto, err := Compile("=nothing", []byte("return function() end"), nil)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return proto.FunctionPrototypes[0]
+})
 
 // errorValue is the error value of an error returned by PCall.
 func errorValue(err error) lua.LValue {
