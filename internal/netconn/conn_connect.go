@@ -113,5 +113,10 @@ func (c *Conn) accept(now rtmfp.Time, r *ConnectRequest, fields []amf.Member) {
 // SetKeepalive sets the periods that the client is told when it sends its addresses: of the session with
 // the server and of those with other clients.
 func (c *Conn) SetKeepalive(server, peer time.Duration) {
-	c.keepServer, c.keepPeer = server, peer
+	if server > 0 {
+		c.keepServer = server
+	}
+	if peer > 0 {
+		c.keepPeer = peer
+	}
 }

@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/hex"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,6 +66,22 @@ func (e *Engine) protocolParams() *value.Params {
 	}
 	return p
 }
+
+// keepalive is a period in seconds from client.parameters, which onConnection may have changed.
+func (c *client) keepalive(name string) time.Duration {
+	text, _ := c.params.v.(*value.Params).Text(name)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(min(max(n, minKeepalive), maxKeepalive) * float64(time.Second))
+}
+
+// Keepalive periods that clients accept, in seconds.
+const (
+	minKeepalive = 5
+	maxKeepalive = 255
+)
 
 func (e *Engine) clientClass() *class {
 	get := func(f func(c *client) lua.LValue) member {

@@ -72,7 +72,7 @@ func (e *Engine) logFunction(level zerolog.Level) lua.LGFunction {
 
 // text is how a value appears in logs.
 func (e *Engine) text(v lua.LValue) string {
-	return e.L.ToStringMeta(v).String()
+	return e.lib.ToString(e.L, v)
 }
 
 // where is the position of the script that called the running function, "file:line: ".

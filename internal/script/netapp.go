@@ -63,9 +63,9 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	}
 	e.running = app
 	c := e.newClient(app, r.Conn())
-	if e.objects.clients[c.rawID] != nil {
-		refuse(netconn.CodeConnectFailed, "Client "+c.id+" exists already")
-		return
+	if old := e.objects.clients[c.rawID]; old != nil {
+		// A peer id is connected once, so the old one is gone; its end waits in another application's queue.
+		e.disconnect(old)
 	}
 	e.objects.byConn[c.handle] = c
 	c.pending = r
@@ -86,7 +86,9 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	e.objects.clients[c.rawID] = c
 	app.clients[c.rawID] = c
 	words := c.writer.takeEarly()
+	server, peer := c.keepalive("keepaliveServer"), c.keepalive("keepalivePeer")
 	c.post(e, func(now rtmfp.Time, conn *netconn.Conn) {
+		conn.SetKeepalive(server, peer)
 		if !r.Accept(now, fields...) {
 			e.Closed(now, conn, nil)
 			return

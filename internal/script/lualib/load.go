@@ -60,10 +60,11 @@ func chunkName(source string) string {
 	case source[0] == '=':
 		return source[1:min(len(source), size)]
 	case source[0] == '@':
-		if name := source[1:]; len(name) < size-len(" '...' ") {
-			return name
+		name, limit := source[1:], size-len(" '...' ")-1
+		if len(name) > limit {
+			return "..." + name[len(name)-limit:]
 		}
-		return "..." + source[len(source)-(size-len(" '...' ")):]
+		return name
 	}
 	line, _, more := strings.Cut(source, "\n")
 	if limit := size - len(` [string "..."] `) - 1; more || len(line) > limit {

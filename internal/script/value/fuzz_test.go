@@ -15,7 +15,7 @@ func FuzzFromAMF(f *testing.F) {
 		"00 3ff0000000000000 02 0001 61 01 01 05 06", "11 09 03 01 0401 11 09 00", "11 0a0b01 0378 0a00 01",
 		"03 0001 61 07 0000 000009 07 0000", "08 00000002 0001 30 02 0001 61 0001 6b 01 01 000009",
 		"11 0d 05 00 00000001 ffffffff", "11 0b 09 3c612f3e", "01 01 02 0001 61 0d 01 01",
-		"11 11 05 01 06036b 0402 0401 0403", "11 0801 426a5e2632886000", "1111070707070707070700020000", "110c05ff00", "110a0b07612e42036604 0101",
+		"11 11 05 01 06036b 0402 0401 0403", "11 0801 426a5e2632886000", "1111070707070707070700020000", "110907010c000301", "110c05ff00", "110a0b07612e42036604 0101",
 		"0b 426a5e2632886000 0000", "10 0001 42 0001 66 01 01 000009", "0a 00000002 05 01 01", "11 09 03 0378 0401 01 060361",
 	} {
 		f.Add(unhexText(f, strings.ReplaceAll(s, " ", "")))
@@ -28,19 +28,22 @@ func FuzzFromAMF(f *testing.F) {
 			if err != nil {
 				continue // a member name that the form does not have, or too long when written in full
 			}
-			r.warnings = nil
-			back, err := r.Decode(nil, b)
-			if err != nil || len(back) != len(vs) {
-				t.Fatalf("%x written as %x: %d values of %d, %v", message, b, len(back), len(vs), err)
-			}
-			// Writing changes cycles, holes and clashing names; after that nothing changes any more.
-			b2, err := r.Encode(nil, mode, back...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			third, err := r.Decode(nil, b2)
-			if got, want := showApart(third), showApart(back); got != want || err != nil {
-				t.Fatalf("%x written as %x: %s became %s, %v", message, b, want, got, err)
+			// Writing cuts cycles, and may take a table whose element 1 is lost by that for an object; after
+			// that nothing changes any more.
+			shown := ""
+			for round := range 3 {
+				back, err := r.Decode(nil, b)
+				if err != nil || len(back) != len(vs) {
+					t.Fatalf("%x written as %x: %d values of %d, %v", message, b, len(back), len(vs), err)
+				}
+				if now := showApart(back); round == 2 && now != shown {
+					t.Fatalf("%x written as %x: %s became %s", message, b, shown, now)
+				} else {
+					shown = now
+				}
+				if b, err = r.Encode(nil, mode, back...); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if _, err := r.ToJSON(vs...); err != nil && !strings.Contains(err.Error(), "limit") {
@@ -92,7 +95,7 @@ func FuzzFromJSON(f *testing.F) {
 func FuzzFromXML(f *testing.F) {
 	for _, s := range []string{
 		`<a/>`, `<?xml version="1.0"?><a b="c">x<d/>y<![CDATA[ z ]]></a>`, `<a>&lt;&#65;</a>`, `<!-- c --><a/>`, `<!DOCTYPE a><a/>`,
-		`<x:a xmlns:x="u"/>`, `<a><b></a></b>`, "<?xml version='1.0' encoding='latin1'?><a>\xe9</a>", `<?s a='1' b="2"?><a/>`, `<a`, `</a>`,
+		`<x:a xmlns:x="u"/>`, `<a><b></a></b>`, "<?xml version='1.0' encoding='latin1'?><a>\xe9</a>", `<?s a='1' b="2"?><a/>`, "<?l V=''b=\"<a/\"?><a/>", `<a`, `</a>`,
 	} {
 		f.Add(s)
 	}
@@ -104,7 +107,7 @@ func FuzzFromXML(f *testing.F) {
 		}
 		text, err := r.ToXML(table)
 		if err != nil {
-			if !strings.Contains(err.Error(), "limit") && !strings.Contains(err.Error(), "cannot be the name") && !strings.Contains(err.Error(), "__name") && !strings.Contains(err.Error(), "encoding") {
+			if !strings.Contains(err.Error(), "limit") && !strings.Contains(err.Error(), "cannot be the name") && !strings.Contains(err.Error(), "__name") && !strings.Contains(err.Error(), "instruction") && !strings.Contains(err.Error(), "encoding") {
 				t.Fatalf("%q: %v", s, err)
 			}
 			return

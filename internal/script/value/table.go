@@ -64,20 +64,23 @@ func field(t *lua.LTable, name string) lua.LValue {
 // holesPerElement is how many holes cost as much as an element: looking at them is work too.
 const holesPerElement = 64
 
-// elements is how many elements t has when sent as an array: #t, unless t has no element 1 or more holes
-// than elements; then it is the last place up to which it has no more. A table such as {[1000000]=x} would
-// be a million nulls otherwise. holes are all those that were looked at.
+// elements is how many elements t has when sent as an array: #t, unless it has more holes than elements, or
+// as many and element 1 is one of them; then it is the last place up to which that is not so. A table such as
+// {[1000000]=x} would be a million nulls otherwise. holes are all those that were looked at.
 func elements(t *lua.LTable) (n, holes int) {
-	if t.RawGetInt(1) == lua.LNil {
+	end := t.Len()
+	if end == 0 {
 		return 0, 0
 	}
 	used := 0
-	for i, end := 1, t.Len(); i <= end; i++ {
+	spare := 0 // how many more elements than holes there must be
+	if t.RawGetInt(1) == lua.LNil {
+		spare = 1
+	}
+	for i := 1; i <= end; i++ {
 		if t.RawGetInt(i) == lua.LNil {
 			holes++
-			continue
-		}
-		if used++; 2*used >= i {
+		} else if used++; used-holes >= spare {
 			n = i
 		}
 	}

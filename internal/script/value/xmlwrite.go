@@ -75,13 +75,34 @@ func (x *xmlWriter) instruction(name string, v lua.LValue) error {
 		return fmt.Errorf("xml: encoding %s is not supported, texts are UTF-8", charset)
 	}
 	x.b = append(append(append(x.b, "<?"...), name...), ' ')
-	err := x.attributes(name, t)
+	err := x.attributes(name, t, x.plain)
 	x.b = append(x.b, "?>"...)
 	return err
 }
 
+// plain writes the value of an attribute of an instruction, in which nothing is escaped.
+func (x *xmlWriter) plain(s string) error {
+	quote := byte('"')
+	if strings.IndexByte(s, quote) >= 0 {
+		quote = '\''
+	}
+	if strings.IndexByte(s, quote) >= 0 || strings.Contains(s, "?>") || !utf8.ValidString(s) || strings.ContainsFunc(s, notXML) {
+		return fmt.Errorf("xml: %q cannot be written in an instruction", s)
+	}
+	x.b = append(append(append(x.b, quote), s...), quote)
+	return nil
+}
+
+// quoted writes the value of an attribute of an element.
+func (x *xmlWriter) quoted(s string) error {
+	x.b = append(x.b, '"')
+	x.escape(s, true)
+	x.b = append(x.b, '"')
+	return nil
+}
+
 // attributes writes the texts of t that have a name.
-func (x *xmlWriter) attributes(of string, t *lua.LTable) error {
+func (x *xmlWriter) attributes(of string, t *lua.LTable, write func(text string) error) error {
 	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
 		name, ok := k.(lua.LString)
 		if !ok || name == "__name" {
@@ -98,9 +119,11 @@ func (x *xmlWriter) attributes(of string, t *lua.LTable) error {
 		if !isXMLName(string(name)) {
 			return fmt.Errorf("xml: %q cannot be the name of an attribute", keyName(name))
 		}
-		x.b = append(append(x.b, name...), '=', '"')
-		x.escape(text, true)
-		x.b = append(x.b, '"', ' ')
+		x.b = append(append(x.b, name...), '=')
+		if err := write(text); err != nil {
+			return err
+		}
+		x.b = append(x.b, ' ')
 	}
 	return nil
 }
@@ -118,7 +141,7 @@ func (x *xmlWriter) element(t *lua.LTable, depth int) error {
 		return fmt.Errorf("xml: an element needs a __name, %q is none", keyName(n))
 	}
 	x.b = append(append(append(x.b, '<'), name...), ' ')
-	if err := x.attributes(name, t); err != nil {
+	if err := x.attributes(name, t, x.quoted); err != nil {
 		return err
 	}
 	if t.Len() == 0 {
@@ -185,13 +208,18 @@ func (x *xmlWriter) escape(s string, attribute bool) {
 			x.b = append(x.b, "&quot;"...)
 		case r == '\r' || (attribute && (r == '\n' || r == '\t')):
 			x.b = fmt.Appendf(x.b, "&#%d;", r) // a parser would make it another blank
-		case (r < ' ' && r != '\n' && r != '\t') || r == 0xFFFE || r == 0xFFFF || (r == utf8.RuneError && n == 1):
+		case notXML(r) || (r == utf8.RuneError && n == 1):
 			x.b = utf8.AppendRune(x.b, utf8.RuneError)
 		default:
 			x.b = append(x.b, s[i:i+n]...)
 		}
 		i += n
 	}
+}
+
+// notXML says whether XML has no such character.
+func notXML(r rune) bool {
+	return (r < ' ' && r != '\n' && r != '\t' && r != '\r') || r == 0xFFFE || r == 0xFFFF
 }
 
 // isXMLName says whether s can be a name: nothing in it can end a tag.

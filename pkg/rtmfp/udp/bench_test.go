@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -16,12 +15,12 @@ func BenchmarkConnWrite(b *testing.B) {
 			name = "GSO"
 		}
 		b.Run(name, func(b *testing.B) {
-			c, err := listen(loopbackAny(), false, 0)
+			c, err := listen(loopback(0), false, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer c.close()
-			to, err := listen(loopbackAny(), false, 0)
+			to, err := listen(loopback(0), false, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -46,7 +45,7 @@ func BenchmarkConnWrite(b *testing.B) {
 
 // BenchmarkConnRead reads what was sent in batches.
 func BenchmarkConnRead(b *testing.B) {
-	c, err := listen(loopbackAny(), false, 1<<20)
+	c, err := listen(loopback(0), false, 1<<20)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -75,7 +74,7 @@ func BenchmarkConnRead(b *testing.B) {
 // BenchmarkPostWakes hands a message to a shard that sleeps, and back.
 func BenchmarkPostWakes(b *testing.B) {
 	back := make(chan struct{})
-	tr, err := Listen(Config{Addr: loopbackAny(), Shards: 1, Handler: func(*Shard) Handler { return answer{back} }})
+	tr, err := Listen(Config{Addr: loopback(0), Shards: 1, Handler: func(*Shard) Handler { return answer{back} }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,5 +91,3 @@ type answer struct{ back chan<- struct{} }
 
 func (a answer) HandleEvent(rtmfp.Time, *rtmfp.Event) {}
 func (a answer) HandlePost(rtmfp.Time, any)           { a.back <- struct{}{} }
-
-func loopbackAny() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:0") }

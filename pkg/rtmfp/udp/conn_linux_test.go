@@ -13,10 +13,6 @@ import (
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
-func loopback(port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-}
-
 func open(t *testing.T, addr string, buffer int) *conn {
 	t.Helper()
 	c, err := listen(netip.MustParseAddrPort(addr), false, buffer)

@@ -26,6 +26,10 @@ var identities = sync.OnceValues(func() (server, client *rtmfp.Identity) {
 	return server, client
 })
 
+func loopback(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
 // party is one end: a transport and what happens on its shards.
 type party struct {
 	t *testing.T
@@ -82,7 +86,7 @@ func newParty(t *testing.T) *party {
 func (p *party) listen(cfg Config) *party {
 	p.t.Helper()
 	if !cfg.Addr.IsValid() {
-		cfg.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+		cfg.Addr = loopback(0)
 	}
 	cfg.Handler = func(s *Shard) Handler {
 		h := &handler{s, p}
