@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ type client struct {
 	log       func(format string, arg ...any)
 	opened    chan struct{}
 	closed    chan struct{}
+	reported  []netip.AddrPort // our own addresses, for other clients
 	// Set before opened or closed is closed.
 	info connInfo
 	err  error
@@ -48,26 +50,45 @@ func dial(ctx context.Context, t target, o dialOptions) (conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c, err := listen(wildcard(addrs), ids[0], netconn.Clients{}, o)
+	if err != nil && slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return a.Addr().Is4() }) {
+		c, err = listen(netip.IPv4Unspecified(), ids[0], netconn.Clients{}, o) // a machine without IPv6
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.open(ctx, t, addrs, ids, o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// listen opens a port for a client whose events go to h.
+func listen(addr netip.Addr, id *rtmfp.Identity, h udp.Handler, o dialOptions) (*client, error) {
 	tr, err := udp.Listen(udp.Config{
-		Addr:   netip.AddrPortFrom(wildcard(addrs), 0),
+		Addr:   netip.AddrPortFrom(addr, 0),
 		Shards: 1,
 		RTMFP: rtmfp.Config{
-			Identity: ids[0], TimeCriticalReverse: true,
+			Identity: id, TimeCriticalReverse: true,
 			Security: rtmfp.Security{RequestHMAC: true, RequestSSEQ: true},
 		},
-		Handler: func(*udp.Shard) udp.Handler { return netconn.Clients{} },
+		Handler: func(*udp.Shard) udp.Handler { return h },
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &client{
+	return &client{
 		transport: tr, shard: tr.Shards()[0], log: o.Log,
 		opened: make(chan struct{}), closed: make(chan struct{}),
-	}
+	}, nil
+}
+
+// open connects to a server; when that fails the port is closed.
+func (c *client) open(ctx context.Context, t target, addrs []netip.AddrPort, ids []*rtmfp.Identity, o dialOptions) (err error) {
 	c.post(func(now rtmfp.Time) { c.start(now, t, addrs, ids, o) })
 	select {
 	case <-c.opened:
-		return c, nil
+		return nil
 	case <-c.closed:
 		err = c.err
 	case <-ctx.Done():
@@ -75,7 +96,7 @@ func dial(ctx context.Context, t target, o dialOptions) (conn, error) {
 			err = errors.New("no answer")
 		}
 	}
-	return nil, errors.Join(err, tr.Close())
+	return errors.Join(err, c.transport.Close())
 }
 
 // identities returns who we are, stronger first: old servers know nothing but group 2, and take a
@@ -135,11 +156,13 @@ func (c *client) start(now rtmfp.Time, t target, addrs []netip.AddrPort, ids []*
 	}
 	c.session = s
 	c.conn = netconn.NewClient(now, s, netconn.ClientConfig{
-		URL: t.URL, App: app, ObjectEncoding: o.Encoding, Args: o.Args,
+		URL: t.URL, App: app, ObjectEncoding: o.Encoding, Args: o.Args, PeerAddresses: c.reported,
 		OnConnect: func(_ rtmfp.Time, info netconn.Info) { c.accepted(info, o.Encoding) },
 		OnStatus:  func(_ rtmfp.Time, info netconn.Info) { c.logf("status: %s %s", info.Code, info.Description) },
-		OnCall:    func(_ rtmfp.Time, name string, args []amf.Value) { c.logf("call from the server: %s%s", name, callText(args)) },
-		OnClose:   func(_ rtmfp.Time, err error) { c.over(err) },
+		OnCall: func(_ rtmfp.Time, name string, args []amf.Value) {
+			c.logf("call from the server: %s%s", name, callText(args))
+		},
+		OnClose: func(_ rtmfp.Time, err error) { c.over(err) },
 	})
 }
 
@@ -246,18 +269,18 @@ func (c *client) Call(ctx context.Context, name string, args []amf.Value) ([]amf
 }
 
 func (c *client) Publish(ctx context.Context, name, kind string) (stream, error) {
-	return c.open(ctx, name, func(now rtmfp.Time, s *clientStream) error { return s.ns.Publish(now, name, kind) }, netconn.CodePublishStart)
+	return c.openStream(ctx, name, func(now rtmfp.Time, s *clientStream) error { return s.ns.Publish(now, name, kind) }, netconn.CodePublishStart)
 }
 
 func (c *client) Play(ctx context.Context, name string, follow bool) (stream, error) {
-	return c.open(ctx, name, func(now rtmfp.Time, s *clientStream) error {
+	return c.openStream(ctx, name, func(now rtmfp.Time, s *clientStream) error {
 		s.follow = follow
 		return s.ns.Play(now, name)
 	}, netconn.CodePlayStart)
 }
 
-// open makes a stream, starts it and waits for the status that accepts it.
-func (c *client) open(ctx context.Context, name string, start func(rtmfp.Time, *clientStream) error, accept string) (stream, error) {
+// openStream makes a stream, starts it and waits for the status that accepts it.
+func (c *client) openStream(ctx context.Context, name string, start func(rtmfp.Time, *clientStream) error, accept string) (stream, error) {
 	s := newClientStream(c)
 	c.mu.Lock()
 	c.incoming = append(c.incoming, s)

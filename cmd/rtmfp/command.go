@@ -33,7 +33,7 @@ type call struct {
 	quiet   bool
 }
 
-var commands = []*command{connectCommand, callCommand, publishCommand, playCommand}
+var commands = []*command{connectCommand, callCommand, publishCommand, playCommand, peerCommand, groupCommand}
 
 // run is the program.
 func run(ctx context.Context, e *env, args []string) int {

@@ -1,5 +1,6 @@
 // Command rtmfp is an RTMFP client for the command line: it connects, calls functions of an application,
-// publishes FLV files or standard input, and plays to FLV files or standard output.
+// publishes FLV files or standard input, plays to FLV files or standard output, and talks to other clients
+// directly.
 package main
 
 import (

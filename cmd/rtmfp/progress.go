@@ -29,7 +29,7 @@ type progress struct {
 
 // startProgress shows a progress line until the returned function is called, if stderr is a terminal and
 // it is wanted. The progress itself is never nil.
-func (c *call) startProgress(ctx context.Context, conn conn) (*progress, func()) {
+func (c *call) startProgress(ctx context.Context, conn interface{ Stats() stats }) (*progress, func()) {
 	p := &progress{w: c.stderr, clock: c.clock, stats: conn.Stats, shownAt: c.clock.Now()}
 	if c.quiet || !c.terminal(c.stderr) {
 		return p, func() {}

@@ -50,4 +50,9 @@ type Handle struct {
 type Task struct {
 	To Handle
 	Do func(now rtmfp.Time, c *Conn)
+	// Gone, if set, runs in place of Do when the Conn does not exist any more.
+	Gone func(now rtmfp.Time)
 }
+
+// Tasks is several of them in order, in one message.
+type Tasks []Task

@@ -31,8 +31,12 @@ type party interface {
 	over(now rtmfp.Time, err error)
 }
 
-// dispatch passes an event of a session to its party.
+// dispatch passes an event of a session to its party. Flows that end because their session did end in no
+// particular order: over, which follows, ends everything in the order applications expect.
 func dispatch(now rtmfp.Time, p party, ev *rtmfp.Event) {
+	if (ev.Kind == rtmfp.EventFlowEnd || ev.Kind == rtmfp.EventSendEnd) && ev.Err != nil && !ev.Session.IsOpen() {
+		return
+	}
 	switch ev.Kind {
 	case rtmfp.EventMessage:
 		if in, _ := ev.Recv.User.(*inFlow); in != nil {

@@ -83,15 +83,26 @@ func (s *Shard) HandlePost(now rtmfp.Time, msg any) {
 	}
 	switch m := msg.(type) {
 	case Task:
-		if c := s.conns[m.To.ID]; c != nil && m.To.Shard == s.cfg.Index {
-			m.Do(now, c)
-		} else {
-			s.counters.LateAnswers.Add(1)
+		s.run(now, m)
+	case Tasks:
+		for _, t := range m {
+			s.run(now, t)
 		}
 	case func(rtmfp.Time):
 		m(now)
 	default:
 		s.log(now, zerolog.ErrorLevel, "post", nil).Type("message", msg).Msg("unknown message posted")
+	}
+}
+
+func (s *Shard) run(now rtmfp.Time, t Task) {
+	if c := s.conns[t.To.ID]; c != nil && t.To.Shard == s.cfg.Index {
+		t.Do(now, c)
+		return
+	}
+	s.counters.LateAnswers.Add(1)
+	if t.Gone != nil {
+		t.Gone(now)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rendezvous
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ const (
 // tags count as first attempts.
 type attempts struct {
 	mu    *sync.Mutex
-	tags  map[string]attempt
+	seed  maphash.Seed
+	tags  map[uint64]attempt // by hash: tags may be long
 	swept rtmfp.Time
 }
 
@@ -26,10 +28,11 @@ type attempt struct {
 }
 
 func newAttempts() attempts {
-	return attempts{mu: new(sync.Mutex), tags: make(map[string]attempt)}
+	return attempts{mu: new(sync.Mutex), seed: maphash.MakeSeed(), tags: make(map[uint64]attempt)}
 }
 
 func (a *attempts) count(now rtmfp.Time, tag []byte) int {
+	key := maphash.Bytes(a.seed, tag)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now.Sub(a.swept) > attemptMemory/4 {
@@ -40,7 +43,7 @@ func (a *attempts) count(now rtmfp.Time, tag []byte) int {
 			}
 		}
 	}
-	v, known := a.tags[string(tag)]
+	v, known := a.tags[key]
 	if now.Sub(v.last) > attemptMemory {
 		v.n = 0
 	}
@@ -49,6 +52,6 @@ func (a *attempts) count(now rtmfp.Time, tag []byte) int {
 	}
 	v.n++
 	v.last = now
-	a.tags[string(tag)] = v
+	a.tags[key] = v
 	return v.n
 }

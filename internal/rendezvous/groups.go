@@ -111,11 +111,14 @@ func (g *Groups) add(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membershi
 			return false, errTooManyMembers
 		}
 		have = gr.insert(peer)
+		gr.virtual++
 		isNew = true
 		g.counters.Members.Add(1)
 	}
 	if m != nil {
-		isNew = have.real == nil
+		if isNew = have.real == nil; isNew {
+			gr.virtual--
+		}
 		have.real = m
 	} else {
 		have.virtual++
@@ -134,10 +137,13 @@ func (g *Groups) remove(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Member
 	}
 	who := gr.members[peer]
 	switch {
+	case m == nil && who.virtual == 0:
+		return
 	case m == nil:
 		who.virtual--
 	case who.real == m:
 		who.real = nil
+		gr.virtual++
 	default:
 		return // an older membership of the same client
 	}
@@ -147,6 +153,7 @@ func (g *Groups) remove(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Member
 	}
 	if who.real == nil && who.virtual <= 0 {
 		gr.remove(who)
+		gr.virtual--
 		g.counters.Members.Add(-1)
 		if len(gr.ring) == 0 {
 			delete(g.groups, id)

@@ -57,10 +57,13 @@ func (i *Introducer) introduce(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 // unknown asks the application who may know the peer.
 func (i *Introducer) unknown(now rtmfp.Time, shard int, h *rtmfp.Hello, id rtmfp.PeerID, n int) {
 	i.counters.UnknownPeer.Add(1)
-	asked := i.cfg.Hooks != nil && i.cfg.Hooks.Unknown(id, func(to []netip.AddrPort) {
+	decided := func(now rtmfp.Time, ep *rtmfp.Endpoint, to []netip.AddrPort) {
 		if len(to) > 0 {
-			i.cfg.Post(shard, Answer{func(now rtmfp.Time, ep *rtmfp.Endpoint) { i.redirect(now, ep, h, to, n) }})
+			i.redirect(now, ep, h, to, n)
 		}
+	}
+	asked := i.cfg.Hooks != nil && i.ask(now, shard, decided, func(answer func([]netip.AddrPort)) bool {
+		return i.cfg.Hooks.Unknown(id, answer)
 	})
 	if !asked && n == 1 {
 		i.fail(h, id, "not connected to this server")

@@ -47,7 +47,7 @@ func (h *shard) HandlePost(now rtmfp.Time, msg any) {
 	h.Shard.HandlePost(now, msg)
 }
 
-func newServer(t *testing.T, net *simnet.Net, addr string, shards int, hooks Hooks) *server {
+func newServer(t testing.TB, net *simnet.Net, addr string, shards int, hooks Hooks) *server {
 	t.Helper()
 	id, err := rtmfp.NewServerIdentity(net.Reader(), "", 2)
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *peer) HandleEvent(now rtmfp.Time, ev *rtmfp.Event) {
 
 func (p *peer) HandlePost(now rtmfp.Time, msg any) { netconn.Clients{}.HandlePost(now, msg) }
 
-func newPeer(t *testing.T, net *simnet.Net, addr string, to *server, reported ...netip.AddrPort) *peer {
+func newPeer(t testing.TB, net *simnet.Net, addr string, to *server, reported ...netip.AddrPort) *peer {
 	t.Helper()
 	id, err := rtmfp.NewClientIdentity(net.Reader(), 2)
 	if err != nil {

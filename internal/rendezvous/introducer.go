@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -39,13 +40,16 @@ type Counters struct {
 	NoCommonFamily atomic.Uint64 `help:"Hellos for peers reached only by the other IP version."`
 	NoAnswer       atomic.Uint64 `help:"Introductions given up by both sides: nobody answered, perhaps two NATs of the symmetric kind."`
 	Redirected     atomic.Uint64 `help:"Hellos answered with other servers."`
-	Unanswered     atomic.Uint64 `help:"Hellos dropped because the application did not decide in time."`
+	Unanswered     atomic.Uint64 `help:"Hellos dropped because the application did not decide in time, or had too many to decide on."`
 }
 
 // Config is what an Introducer is made of.
 type Config struct {
 	Registry *netconn.Registry
 	Hooks    Hooks // nil: every client is welcome, unknown peers stay unknown
+	// Budget is how long a decision may take; a later one is ignored, as the initiator has said hello
+	// again. 0 = 1 s.
+	Budget time.Duration
 	// Post hands a message to the handler of a shard, from any goroutine.
 	Post func(shard int, msg any)
 	Log  zerolog.Logger
@@ -55,13 +59,19 @@ type Config struct {
 type Introducer struct {
 	cfg      Config
 	attempts attempts
+	asked    questions
 	counters Counters
 	log      throttle
 }
 
 // New returns an introducer.
 func New(cfg Config) *Introducer {
-	return &Introducer{cfg: cfg, attempts: newAttempts(), log: newThrottle(cfg.Log)}
+	if cfg.Budget <= 0 {
+		cfg.Budget = time.Second
+	}
+	return &Introducer{
+		cfg: cfg, attempts: newAttempts(), asked: newQuestions(cfg.Budget), log: newThrottle(cfg.Log),
+	}
 }
 
 // Counters returns the counters.
@@ -87,18 +97,42 @@ func (i *Introducer) handshake(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 	}
 	path, query := splitURI(uri)
 	n := i.attempts.count(now, h.Tag)
-	asked := i.cfg.Hooks.Handshake(HandshakeRequest{h.From, path, query, n}, func(to []netip.AddrPort) {
-		i.cfg.Post(shard, Answer{func(now rtmfp.Time, ep *rtmfp.Endpoint) {
-			if len(to) == 0 {
-				ep.AnswerHello(now, h)
-				return
-			}
-			i.redirect(now, ep, h, to, n)
-		}})
+	decided := func(now rtmfp.Time, ep *rtmfp.Endpoint, to []netip.AddrPort) {
+		if len(to) == 0 {
+			ep.AnswerHello(now, h)
+			return
+		}
+		i.redirect(now, ep, h, to, n)
+	}
+	asked := i.ask(now, shard, decided, func(answer func([]netip.AddrPort)) bool {
+		return i.cfg.Hooks.Handshake(HandshakeRequest{h.From, path, query, n}, answer)
 	})
 	if !asked {
 		ep.AnswerHello(now, h)
 	}
+}
+
+// ask puts a question to the application; decided runs on the shard if the answer comes in time. It
+// reports false if the application does not want to decide.
+func (i *Introducer) ask(now rtmfp.Time, shard int, decided func(rtmfp.Time, *rtmfp.Endpoint, []netip.AddrPort), hook func(answer func([]netip.AddrPort)) bool) bool {
+	id, late, ok := i.asked.begin(now)
+	i.counters.Unanswered.Add(late)
+	if !ok {
+		return true
+	}
+	asked := hook(func(to []netip.AddrPort) {
+		i.cfg.Post(shard, Answer{func(now rtmfp.Time, ep *rtmfp.Endpoint) {
+			late, ok := i.asked.end(now, id)
+			i.counters.Unanswered.Add(late)
+			if ok {
+				decided(now, ep, to)
+			}
+		}})
+	})
+	if !asked {
+		i.asked.cancel(id)
+	}
+	return asked
 }
 
 // Answer is a decision on its way back to the shard that received the hello; the shard's handler calls
@@ -107,14 +141,24 @@ type Answer struct {
 	Do func(now rtmfp.Time, ep *rtmfp.Endpoint)
 }
 
-// redirect sends the initiator to other servers. Old clients keep only the last address of an answer, so
-// the list turns from one answer to the next: a server that is down must not lock them out.
+// maxRedirect bounds the addresses of one answer, which must fit a datagram and not be much more than the
+// hello; the others have their turn when the list turns.
+const maxRedirect = 24
+
+// redirect sends the initiator to other servers. Old clients (librtmfp) keep only the last address that is
+// marked as another server's and then never ask again, so a list is marked as observed addresses, all of
+// which they try. It turns from one answer to the next, as they take seven at most.
 func (i *Introducer) redirect(now rtmfp.Time, ep *rtmfp.Endpoint, h *rtmfp.Hello, to []netip.AddrPort, attempt int) {
 	i.counters.Redirected.Add(1)
-	list := make([]rtmfp.Address, 0, len(to))
-	for k := range to {
+	origin := rtmfp.OriginRelay
+	if len(to) > 1 {
+		origin = rtmfp.OriginObserved
+	}
+	size := min(len(to), maxRedirect)
+	list := make([]rtmfp.Address, 0, size)
+	for k := range size {
 		a := to[(k+attempt-1)%len(to)]
-		list = append(list, rtmfp.Address{AddrPort: a, Origin: rtmfp.OriginRelay})
+		list = append(list, rtmfp.Address{AddrPort: a, Origin: origin})
 	}
 	ep.RedirectHello(now, h, list)
 }

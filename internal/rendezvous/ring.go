@@ -15,6 +15,7 @@ import (
 type group struct {
 	ring    []*member
 	members map[rtmfp.PeerID]*member
+	virtual int // members that are only virtual
 }
 
 type member struct {
@@ -77,7 +78,7 @@ func (g *group) acquaintances(m *member, intN func(int) int) []*member {
 			}
 		}
 	}
-	if m.real != nil {
+	if m.real != nil && g.virtual > 0 {
 		if v := append(g.walk(m, 1, 1, isVirtual), g.walk(m, -1, 1, isVirtual)...); len(v) > 0 {
 			n--
 			add(v)

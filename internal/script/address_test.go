@@ -1,11 +1,16 @@
 package script
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestAddressObjects(t *testing.T) {
@@ -154,4 +159,100 @@ func TestInterned(t *testing.T) {
 	if r.engine.newIP(netip.MustParseAddr("10.0.0.1")) != held {
 		t.Error("another object for an address that a script holds")
 	}
+}
+
+// TestResolver: a name is looked up once at a time, its address kept and renewed; nobody waits for long.
+func TestResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r resolver
+		r.init()
+		lookups, answer, takes := 0, "192.0.2.1", time.Second // what lookups read they read under the lock
+		r.lookup = func(ctx context.Context, _ string) ([]netip.Addr, error) {
+			r.mu.Lock()
+			lookups++
+			text, wait := answer, takes
+			r.mu.Unlock()
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			if text == "" {
+				return nil, errors.New("no such host")
+			}
+			return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr(text)}, nil
+		}
+		get := func(wait time.Duration, want string) {
+			t.Helper()
+			a, err := r.get("a.com", wait)
+			got := a.String()
+			if err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+		pass := func(d time.Duration) { <-time.After(d) } // of the bubble
+		start := time.Now()
+		get(noWait, "a.com: host name not resolved yet")
+		get(dnsWait, "a.com: host name not resolved yet")
+		if took := time.Since(start); took != dnsWait {
+			t.Error(took)
+		}
+		get(2*time.Second, "192.0.2.1")
+		if took := time.Since(start); took != time.Second || lookups != 1 {
+			t.Error(took, lookups)
+		}
+		set := func(text string, wait time.Duration) {
+			r.mu.Lock()
+			lookups, answer, takes = 0, text, wait
+			r.mu.Unlock()
+		}
+		set("192.0.2.2", time.Second)
+		get(noWait, "192.0.2.1")
+		pass(dnsKeep + time.Second)
+		get(noWait, "192.0.2.1") // the old one serves until there is a new one
+		pass(2 * time.Second)
+		get(noWait, "192.0.2.2")
+		set("", time.Second)
+		pass(dnsKeep + time.Second)
+		get(noWait, "192.0.2.2")
+		pass(2 * time.Second)
+		get(noWait, "192.0.2.2") // better than none
+		if synctest.Wait(); lookups != 1 {
+			t.Error(lookups)
+		}
+
+		if _, err := r.get("b.com", 2*time.Second); err == nil || err.Error() != "no such host" {
+			t.Error(err)
+		}
+		set("192.0.2.9", time.Second)
+		if _, err := r.get("b.com", noWait); err == nil {
+			t.Error("asked again at once")
+		}
+		pass(dnsRetry + time.Second)
+		if a, err := r.get("b.com", 2*time.Second); err != nil || a.String() != "192.0.2.9" || lookups != 1 {
+			t.Error(a, err, lookups)
+		}
+
+		set("192.0.2.9", time.Hour)
+		busy := 0
+		for i := range 3 * dnsRunning {
+			if _, err := r.get(fmt.Sprint("host", i), noWait); errors.Is(err, errDNSBusy) {
+				busy++
+			}
+		}
+		if busy != 2*dnsRunning {
+			t.Error(busy)
+		}
+		pass(dnsTimeout + time.Second)
+		set("192.0.2.9", 0)
+		for i := range 2 * dnsHosts {
+			_, _ = r.get(fmt.Sprint("many", i), time.Second)
+		}
+		if len(r.hosts) > dnsHosts {
+			t.Error(len(r.hosts))
+		}
+	})
 }

@@ -74,7 +74,8 @@ func (e *Engine) openApp(path string) (*App, error) {
 		}
 	}
 	a := e.apps[path]
-	if a != nil && time.Since(a.checked) < manageInterval && !a.checked.IsZero() {
+	now := e.cfg.Clock()
+	if a != nil && now.Sub(a.checked) < manageInterval && !a.checked.IsZero() {
 		return a, a.broken
 	}
 	dir := filepath.Join(e.cfg.WWW, filepath.FromSlash(path))
@@ -89,7 +90,7 @@ func (e *Engine) openApp(path string) (*App, error) {
 	if a == nil {
 		a = e.newApp(path, dir, parent)
 	}
-	a.checked = time.Now()
+	a.checked = now
 	e.refresh(a)
 	return a, a.broken
 }

@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -10,35 +11,56 @@ import (
 // turnState is what lives as long as one event is handled.
 type turnState struct {
 	depth   int
+	calls   int // calls of Lua under way
+	took    time.Duration
 	cleanup []func() // run when the event returns
+	outbox
 }
 
-// do runs f as an event of app: with a time budget, and with what belongs to the event's end after it.
-// It reports whether the budget was exceeded.
-func (e *Engine) do(app *App, f func()) (overran bool) {
+// do runs f as an event of app: with a time budget, and with what belongs to the event's end after it. An
+// event that is part of another one, but not of a call of Lua, has a budget of its own: a new main.lua
+// must not pay for the onStop of the old one, nor onDisconnection for what came before it.
+// If a budget was exceeded, do returns how long that took.
+func (e *Engine) do(app *App, f func()) (overran time.Duration) {
+	t := &e.turn
 	before := e.running
 	e.running = app
-	e.turn.depth++
-	if e.turn.depth == 1 {
+	t.depth++
+	switch {
+	case t.depth == 1:
+		t.took = 0
+		e.watch.begin()
+	case t.calls == 0:
+		e.endBudget()
 		e.watch.begin()
 	}
 	f()
-	if e.turn.depth == 1 {
-		for len(e.turn.cleanup) > 0 {
-			list := e.turn.cleanup
-			e.turn.cleanup = nil
+	if t.depth == 1 {
+		for len(t.cleanup) > 0 {
+			list := t.cleanup
+			t.cleanup = nil
 			for _, c := range list {
 				c()
 			}
 		}
 		e.L.SetTop(0)
-		if overran = e.watch.end(); overran {
-			e.counters.Overruns.Add(1)
-		}
+		e.endBudget()
+		overran = t.took
+		e.flushOutbox()
+	} else if t.calls == 0 {
+		e.endBudget()
+		e.watch.begin()
 	}
-	e.turn.depth--
+	t.depth--
 	e.running = before
 	return overran
+}
+
+func (e *Engine) endBudget() {
+	if took := e.watch.end(); took > 0 {
+		e.turn.took += took
+		e.counters.Overruns.Add(1)
+	}
 }
 
 // atEnd runs f when the running event returns.
@@ -49,12 +71,7 @@ func (e *Engine) call(fn *lua.LFunction, args ...lua.LValue) ([]lua.LValue, erro
 	L := e.L
 	top := L.GetTop()
 	defer L.SetTop(top)
-	e.counters.Events.Add(1)
-	L.Push(fn)
-	for _, v := range args {
-		L.Push(v)
-	}
-	if err := e.lib.PCall(L, len(args), lua.MultRet); err != nil {
+	if err := e.invoke(fn, lua.MultRet, args); err != nil {
 		return nil, err
 	}
 	n := L.GetTop() - top
@@ -66,6 +83,20 @@ func (e *Engine) call(fn *lua.LFunction, args ...lua.LValue) ([]lua.LValue, erro
 		results[i] = L.Get(top + 1 + i)
 	}
 	return results, nil
+}
+
+// invoke calls a Lua function and leaves its results on the stack.
+func (e *Engine) invoke(fn *lua.LFunction, nret int, args []lua.LValue) error {
+	L := e.L
+	e.counters.Events.Add(1)
+	L.Push(fn)
+	for _, v := range args {
+		L.Push(v)
+	}
+	e.turn.calls++
+	err := e.lib.PCall(L, len(args), nret)
+	e.turn.calls--
+	return err
 }
 
 // event calls the event function name of app, its own or inherited, if there is one, and logs an error.
@@ -126,5 +157,5 @@ func errorText(err error) string {
 	default:
 		return unknownError
 	}
-	return strings.TrimRight(strings.ReplaceAll(text, "\n", " "), " ")
+	return strings.TrimRight(strings.ReplaceAll(shorten(text), "\n", " "), " ")
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -32,11 +33,12 @@ type client struct {
 	calls    []*netconn.CallRequest  // the RPC in progress is the last one
 	streams  map[*netconn.Stream]*stream
 	accepted bool
+	unsent   atomic.Int64 // bytes written that the shard did not take yet
 }
 
 // post runs f on the client's shard if the client is still there.
 func (c *client) post(e *Engine, f func(now rtmfp.Time, conn *netconn.Conn)) {
-	e.cfg.Post(c.handle.Shard, netconn.Task{To: c.handle, Do: f})
+	e.tell(netconn.Task{To: c.handle, Do: f})
 }
 
 func (e *Engine) newClient(app *App, conn *netconn.Conn) *client {

@@ -166,12 +166,14 @@ func (e *Engine) childrenClass() *class {
 			path, ok := childPath(app(o), L.CheckString(2))
 			if !ok {
 				e.complain(zerolog.ErrorLevel, "children: no path of an application")
-				return 0
+				L.Push(lua.LNil)
+				return 1
 			}
 			c, err := e.openApp(path)
 			if err != nil {
 				e.complain(zerolog.ErrorLevel, "application "+path+": "+errorText(err))
-				return 0
+				L.Push(lua.LNil)
+				return 1
 			}
 			L.Push(c.env)
 			return 1

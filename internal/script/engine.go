@@ -35,10 +35,13 @@ type Config struct {
 	Environment map[string]string // mona.environment
 	Arguments   map[string]string // mona.arguments
 
-	Servers  Servers // nil: no other servers
-	Groups   Groups  // nil: no groups
-	Bans     Bans    // nil: no blacklist
-	MaxQueue int     // events waiting for one application, default 4096
+	Servers Servers // nil: no other servers
+	Groups  Groups  // nil: no groups
+	Bans    Bans    // nil: no blacklist
+	// Clock is the time of the files of applications and of log rates; nil = time.Now.
+	Clock    func() time.Time
+	MaxQueue int    // events waiting for one application, default 4096
+	MaxHeap  uint64 // bytes of the process above which the largest application is stopped, default 1 GiB
 }
 
 const (
@@ -67,12 +70,15 @@ type Engine struct {
 	turn    turnState
 
 	watch    *watchdog
+	relieved time.Time // when applications were weighed last
 	counters Counters
 	hooked   atomic.Int64 // bytes of frames that wait for hooks
 
-	mu     sync.Mutex
-	queues map[string]*queue
-	order  []*queue // those that have something, in turn
+	mu        sync.Mutex
+	queues    map[string]*queue
+	order     []*queue  // those that have something, in turn
+	restUntil time.Time // until when applications that overran lately rest; zero = they do not
+
 	wake   chan struct{}
 	silent sync.Map // paths of applications without an onHandshake, until any application is loaded or stopped
 	quit   chan struct{}
@@ -99,6 +105,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.MaxQueue <= 0 {
 		cfg.MaxQueue = defaultMaxQueue
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, apps: make(map[string]*App), pubs: make(map[string]*publication),
 		queues: make(map[string]*queue),
@@ -108,7 +117,7 @@ func New(cfg Config) (*Engine, error) {
 	if e.data, err = store.Open(cfg.Data, func(err error) { e.log.Error().Err(err).Msg("persistent data") }); err != nil {
 		return nil, err
 	}
-	e.watch = newWatchdog(cfg.Budget)
+	e.watch = newWatchdog(cfg.Budget, cfg.heapLimits())
 	e.newState()
 	return e, nil
 }
@@ -134,19 +143,41 @@ func (e *Engine) run() {
 	e.begin()
 	tick := time.NewTicker(manageInterval)
 	defer tick.Stop()
-	for {
-		e.drain()
+	rest := time.NewTimer(time.Hour)
+	defer rest.Stop()
+	for !e.ended.Load() {
+		ran, wait := e.runNext(false)
+		if ran {
+			select { // also when there is always something to run
+			case <-tick.C:
+				e.manage()
+			default:
+			}
+			continue
+		}
+		var rested <-chan time.Time
+		if wait > 0 {
+			rest.Reset(wait)
+			rested = rest.C
+		}
 		select {
 		case <-e.wake:
+		case <-rested:
 		case <-tick.C:
 			e.manage()
 		case <-e.quit:
-			e.drain()
-			e.finish()
-			return
 		}
 	}
+	for limit := time.Now().Add(stopPatience); time.Now().Before(limit); {
+		if ran, _ := e.runNext(true); !ran {
+			break
+		}
+	}
+	e.finish()
 }
+
+// stopPatience bounds what is still run of what is queued when the engine stops.
+const stopPatience = 3 * time.Second
 
 // begin, drain and finish are what run does. A test calls them itself, in step with a virtual clock,
 // instead of Start and Stop.
@@ -158,7 +189,8 @@ func (e *Engine) begin() {
 
 // drain runs the events that are queued, and those they bring about.
 func (e *Engine) drain() {
-	for e.runNext() {
+	for ran := true; ran; {
+		ran, _ = e.runNext(true)
 	}
 }
 
@@ -175,12 +207,17 @@ func (e *Engine) finish() {
 
 // manage is the root application's tick.
 func (e *Engine) manage() {
-	e.do(e.root, func() {
+	took := e.do(e.root, func() {
 		e.openApp("")
-		if e.root.running() {
-			e.event(e.root, "onManage", nil)
-		}
+		e.do(e.root, func() {
+			if e.root.running() {
+				e.event(e.root, "onManage", nil)
+			}
+		})
 	})
+	if took > 0 {
+		e.overran(e.rootQueue(), took)
+	}
 }
 
 // now returns the time of the shards' clock.

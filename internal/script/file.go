@@ -1,10 +1,13 @@
 package script
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -97,19 +100,39 @@ func (e *Engine) listPaths(_ *object, L *lua.LState) int {
 	return 1
 }
 
-// readFolder reads a folder below dir; links that lead out of dir are not followed.
+// readFolder reads a folder below dir; links that lead out of dir are not followed. It returns no more than
+// one entry above maxPaths.
 func readFolder(dir, rel string) ([]fs.DirEntry, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	return fs.ReadDir(root.FS(), path.Join(".", rel))
+	name := filepath.FromSlash(path.Join(".", rel))
+	if st, err := root.Stat(name); err != nil {
+		return nil, err
+	} else if !st.IsDir() {
+		return nil, errNoFolder // and opening it might wait
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(maxPaths + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, nil
 }
+
+var errNoFolder = errors.New("no folder")
 
 // errorOfPath names the folder as the script did, not as the file system does.
 func errorOfPath(rel string, err error) string {
-	if p, ok := err.(*fs.PathError); ok {
+	var p *fs.PathError
+	if errors.As(err, &p) {
 		err = p.Err
 	}
 	return "/" + rel + ": " + err.Error()

@@ -151,7 +151,7 @@ func TestGroupTwice(t *testing.T) {
 	r.same("introductions", g.told(a), "+1 real c1, +1 real c1, -1 real c1, -1 real c1")
 }
 
-// TestGroupOrder: events of a client that leaves with everything it did.
+// TestGroupOrder: events when a connection ends with everything the client did.
 func TestGroupOrder(t *testing.T) {
 	r, _ := groupsRig(t, `
 		log = ""
@@ -164,10 +164,22 @@ func TestGroupOrder(t *testing.T) {
 	a.publish("cam")
 	a.joinGroup(1)
 	a.joinGroup(2)
-	a.session.Abort(r.Now(), rtmfp.ErrClosed)
-	a.node.Wake()
+	r.lua("", `mona.clients("`+r.idOf(a)+`").writer:close()`)
 	r.until(func() bool { return r.eval("", "mona.clients.count") == "0" }, "end of the client")
 	r.expect("", `log`, "unjoin2 1 unjoin1 1 unpublish 1 gone 0")
+}
+
+// TestGroupJoinRefused: a join that the application is too busy for did not happen, and neither did its end.
+func TestGroupJoinRefused(t *testing.T) {
+	r, g := groupsRig(t, groupEvents)
+	a := r.dial("rtmfp://10.0.0.1/")
+	most := r.engine.cfg.MaxQueue
+	r.engine.cfg.MaxQueue = 0
+	f := a.joinGroup(1)
+	r.engine.cfg.MaxQueue = most
+	a.leaveGroup(f)
+	r.expect("", `take(), mona.groups.count`, ",0")
+	r.same("introductions", g.told(), "")
 }
 
 func TestVirtualMembers(t *testing.T) {
@@ -194,6 +206,11 @@ func TestVirtualMembers(t *testing.T) {
 	r.same("introductions", g.told(), "-3 virtual 41")
 	r.lua("", `m2:release()`)
 	r.notLogged("deleted")
+
+	r.engine.objects.virtual = maxVirtual
+	r.expect("", `mona:joinGroup("`+peer+`", "`+id+`")`, "nil")
+	r.logged("joinGroup: too many virtual members")
+	r.engine.objects.virtual = 0
 
 	for _, call := range []string{
 		`mona:joinGroup()`, `mona:joinGroup("` + peer + `")`, `mona:joinGroup("x", "` + id + `")`, `mona:joinGroup(` + peerRaw + `, 5)`,

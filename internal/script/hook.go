@@ -102,10 +102,9 @@ func (t *tap) raise(i int, args ...lua.LValue) {
 		return
 	}
 	e := t.e
-	e.counters.Events.Add(1)
 	top := e.L.GetTop()
 	t.args = append(append(t.args[:0], t.pub.obj.ud), args...)
-	if err := e.L.CallByParam(lua.P{Fn: fn, Protect: true}, t.args...); err != nil {
+	if err := e.invoke(fn, 0, t.args); err != nil {
 		e.scriptError(e.running, hookNames[i], err)
 	}
 	clear(t.args)

@@ -2,7 +2,6 @@ package script
 
 import (
 	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 	lua "github.com/yuin/gopher-lua"
@@ -28,7 +27,7 @@ func (e *Engine) logEvent(app *App, level zerolog.Level) *zerolog.Event {
 		return e.log.WithLevel(level)
 	}
 	l := app.logs
-	if !l.limit.AllowN(time.Now(), 1) {
+	if !l.limit.AllowN(e.cfg.Clock(), 1) {
 		l.missed++
 		e.counters.LogsDropped.Add(1)
 		return nil
@@ -51,8 +50,19 @@ func (e *Engine) scriptError(app *App, where string, err error) {
 // complain logs a mistake of the running script with its file and line, and lets it go on.
 func (e *Engine) complain(level zerolog.Level, text string) {
 	if ev := e.logEvent(e.running, level); ev != nil {
-		ev.Msg(e.where() + text)
+		ev.Msg(e.where() + shorten(text))
 	}
+}
+
+// maxLogText bounds what a script makes the log say at once, and a peer hear about an error.
+const maxLogText = 8 << 10
+
+// shorten takes the middle out of a text that is too long: its last words may be what matters.
+func shorten(text string) string {
+	if len(text) <= maxLogText {
+		return text
+	}
+	return text[:maxLogText/2] + " … " + text[len(text)-maxLogText/2:]
 }
 
 // logFunction makes NOTE, ERROR and their like: all arguments are joined without separator.
@@ -60,11 +70,11 @@ func (e *Engine) logFunction(level zerolog.Level) lua.LGFunction {
 	return func(L *lua.LState) int {
 		var b strings.Builder
 		b.WriteString(where(L))
-		for i := 1; i <= L.GetTop(); i++ {
-			b.WriteString(e.text(L.Get(i)))
+		for i := 1; i <= L.GetTop() && b.Len() <= maxLogText; i++ {
+			b.WriteString(shorten(e.text(L.Get(i))))
 		}
 		if ev := e.logEvent(e.running, level); ev != nil {
-			ev.Msg(b.String())
+			ev.Msg(shorten(b.String()))
 		}
 		return 0
 	}

@@ -153,7 +153,7 @@ func setMetadata(rest []byte) (handler string, body []byte, err error) {
 
 // pushMetadata sets the metadata of a handler.
 func (e *Engine) pushMetadata(p *publication, handler string, body []byte) bool {
-	return e.feeding(p, "metadata", func(_ rtmfp.Time, m *media.Publication) {
+	return e.feeding(p, "metadata", len(body), func(_ rtmfp.Time, m *media.Publication) {
 		buf := rtmfp.CopyBuffer(body)
 		m.SetMetadata(handler, buf)
 		buf.Release()
@@ -191,6 +191,6 @@ func (e *Engine) writeProperties(p *publication, L *lua.LState) int {
 // clearProperties is publication:clearProperties([handler]).
 func (e *Engine) clearProperties(p *publication, L *lua.LState) int {
 	handler := L.OptString(2, "")
-	e.feeding(p, "clearProperties", func(_ rtmfp.Time, m *media.Publication) { m.ClearMetadata(handler) })
+	e.feeding(p, "clearProperties", len(handler), func(_ rtmfp.Time, m *media.Publication) { m.ClearMetadata(handler) })
 	return 0
 }

@@ -114,6 +114,14 @@ func TestMonaAMF(t *testing.T) {
 	r.expect("", `hex(mona:toAMF0(print, mona))`, "0505")
 	r.logged("a function cannot be sent")
 	r.logged("a mona cannot be sent")
+	r.expect("", `hex(mona:toAMF0(this))`, "05")
+	r.logged("an application cannot be sent")
+	r.lua("", `deep = {} for i = 1, 500 do deep = {deep} end`)
+	for _, f := range []string{"toAMF", "toAMF0", "toJSON", "toQuery"} {
+		r.forget()
+		r.expect("", `mona:`+f+`(deep)`, "nil")
+		r.logged(": limit exceeded")
+	}
 	r.expect("", `mona:fromAMF(mona:toAMF(mona.configs)).a`, "1") // views of plain values are
 }
 

@@ -65,8 +65,7 @@ func (e *Engine) toAMF(mode amf.Mode) func(o *object, L *lua.LState) int {
 	return func(_ *object, L *lua.LState) int {
 		b, err := e.conv.Encode(nil, mode, arguments(L, 2)...)
 		if err != nil {
-			e.complain(zerolog.ErrorLevel, "toAMF: "+err.Error())
-			return 0
+			return e.failed(L, nil, "toAMF", err)
 		}
 		L.Push(lua.LString(b))
 		return 1
@@ -87,8 +86,7 @@ func (e *Engine) toText(name string, write func(...lua.LValue) (string, error)) 
 	return func(_ *object, L *lua.LState) int {
 		s, err := write(arguments(L, 2)...)
 		if err != nil {
-			e.complain(zerolog.ErrorLevel, name+": "+err.Error())
-			return 0
+			return e.failed(L, nil, name, err)
 		}
 		L.Push(lua.LString(s))
 		return 1

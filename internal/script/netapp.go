@@ -50,7 +50,7 @@ func (e *Engine) exists(path string) bool {
 // connect opens the application and asks its onConnection.
 func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	refuse := func(code, text string) {
-		e.cfg.Post(r.Handle().Shard, netconn.Task{To: r.Handle(), Do: func(now rtmfp.Time, _ *netconn.Conn) { r.Reject(now, code, text) }})
+		e.tell(netconn.Task{To: r.Handle(), Do: func(now rtmfp.Time, _ *netconn.Conn) { r.Reject(now, code, text) }})
 	}
 	app, err := e.openApp(path)
 	switch {
@@ -70,7 +70,9 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	e.objects.byConn[c.handle] = c
 	c.pending = r
 	var fields []amf.Member
-	refused, isRefused := e.onConnection(app, c, r.Args, &fields)
+	var refused string
+	var isRefused bool
+	e.do(app, func() { refused, isRefused = e.onConnection(app, c, r.Args, &fields) })
 	c.pending = nil
 	if isRefused || c.writer.closed {
 		delete(e.objects.byConn, c.handle)
@@ -87,16 +89,17 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	app.clients[c.rawID] = c
 	words := c.writer.takeEarly()
 	server, peer := c.keepalive("keepaliveServer"), c.keepalive("keepalivePeer")
-	c.post(e, func(now rtmfp.Time, conn *netconn.Conn) {
+	gone := func(now rtmfp.Time) { e.Closed(now, r.Conn(), nil) }
+	e.tell(netconn.Task{To: c.handle, Gone: gone, Do: func(now rtmfp.Time, conn *netconn.Conn) {
 		conn.SetKeepalive(server, peer)
 		if !r.Accept(now, fields...) {
-			e.Closed(now, conn, nil)
+			gone(now)
 			return
 		}
 		for _, w := range words {
 			w(now, conn)
 		}
-	})
+	}})
 }
 
 // onConnection calls the event. A refusal has the text for the client.
@@ -106,9 +109,7 @@ func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]a
 		return "", false
 	}
 	values := []lua.LValue{c.obj.ud}
-	for _, a := range args {
-		values = append(values, e.conv.FromAMF(a))
-	}
+	values = e.conv.AppendFromAMF(values, args...)
 	results, err := e.call(fn, values...)
 	if err != nil {
 		e.scriptError(app, "onConnection", err)
@@ -159,26 +160,26 @@ func (e *Engine) onClient(conn *netconn.Conn, size int, must bool, f func(c *cli
 
 // Call implements netconn.App.
 func (e *Engine) Call(now rtmfp.Time, r *netconn.CallRequest) {
-	if !e.onClient(r.Conn(), 512, false, func(c *client) { e.rpc(c, r) }) {
+	if !e.postTask(r.Conn().Path(), false, task{call: r, size: 512}) {
 		r.Error(now, busy)
 	}
 }
 
 // rpc calls the function that scripts stored on the client. Its events and members are not for the
 // client to call.
-func (e *Engine) rpc(c *client, r *netconn.CallRequest) {
-	answer := func(f func(now rtmfp.Time)) {
-		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { f(now) })
+func (e *Engine) rpc(r *netconn.CallRequest) {
+	c := e.objects.byConn[r.Handle()]
+	if c == nil {
+		return
 	}
 	fn := c.obj.function(r.Name)
 	if fn == nil || clientEvents[r.Name] {
-		answer(r.NotFound)
+		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.NotFound(now) })
 		return
 	}
-	args := []lua.LValue{c.obj.ud}
-	for _, a := range r.Args {
-		args = append(args, e.conv.FromAMF(a))
-	}
+	args := make([]lua.LValue, 1, 1+len(r.Args))
+	args[0] = c.obj.ud
+	args = e.conv.AppendFromAMF(args, r.Args...)
 	c.calls = append(c.calls, r)
 	c.writer.answered = false
 	results, err := e.call(fn, args...)
@@ -186,7 +187,7 @@ func (e *Engine) rpc(c *client, r *netconn.CallRequest) {
 	if err != nil {
 		e.scriptError(c.app, r.Name, err)
 		text := errorText(err)
-		answer(func(now rtmfp.Time) { r.Error(now, text) })
+		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Error(now, text) })
 		return
 	}
 	if c.writer.answered {
@@ -195,12 +196,19 @@ func (e *Engine) rpc(c *client, r *netconn.CallRequest) {
 		}
 		return
 	}
-	values := make([]amf.Value, len(results))
+	values, size := make([]amf.Value, len(results)), 0
 	for i, v := range results {
 		values[i] = e.conv.ToAMF(v)
+		if addSize(&size, values[i]); size > maxMessage {
+			e.scriptErrorText(c.app, r.Name, resultTooLong)
+			c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Error(now, resultTooLong) })
+			return
+		}
 	}
-	answer(func(now rtmfp.Time) { r.Result(now, values...) })
+	c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Result(now, values...) })
 }
+
+const resultTooLong = "the result is too long"
 
 // clientEvents are the functions on a client that the server calls.
 var clientEvents = map[string]bool{
@@ -230,6 +238,6 @@ func (e *Engine) disconnect(c *client) {
 	delete(c.app.clients, c.rawID)
 	delete(e.objects.byConn, c.handle)
 	c.writer.end()
-	e.event(c.app, "onDisconnection", nil, c.obj.ud)
+	e.do(c.app, func() { e.event(c.app, "onDisconnection", nil, c.obj.ud) })
 	c.obj.end()
 }

@@ -117,15 +117,19 @@ func (p *publication) removeListener(l *listener) {
 	p.listeners = slices.DeleteFunc(p.listeners, func(v *listener) bool { return v == l })
 }
 
-// feeding runs f where the publication is fed: here, or on the shard of its publisher. f must not use
-// anything of Lua. A publication that does not run is an error of the script.
-func (e *Engine) feeding(p *publication, what string, f func(now rtmfp.Time, m *media.Publication)) bool {
+// feeding runs f, which holds size bytes, where the publication is fed: here, or on the shard of its
+// publisher. f must not use anything of Lua. A publication that does not run is an error of the script.
+func (e *Engine) feeding(p *publication, what string, size int, f func(now rtmfp.Time, m *media.Publication)) bool {
 	if p.feed != nil {
 		f(e.now(), p.feed.media)
 		p.feed.pushed()
 		return true
 	}
 	u := e.publisher(p)
+	if u != nil && !e.mayWrite(size+wordOverhead) {
+		e.complain(zerolog.ErrorLevel, what+": too much written in one call, left out")
+		return false
+	}
 	if u == nil {
 		e.complain(zerolog.ErrorLevel, what+" on the publication "+p.name+", which is not running: ignored")
 		return false

@@ -33,7 +33,7 @@ func (e *Engine) pushMedia(kind media.Kind) func(p *publication, L *lua.LState) 
 		if ping, ok := L.Get(4).(lua.LNumber); ok && p.feed != nil {
 			p.feed.setPing(float64(ping))
 		}
-		e.feeding(p, what, func(now rtmfp.Time, m *media.Publication) {
+		e.feeding(p, what, len(packet), func(now rtmfp.Time, m *media.Publication) {
 			push(now, m, kind, uint32(int64(ms)), []byte(packet))
 		})
 		return 0
@@ -129,13 +129,13 @@ func (e *Engine) pushMessage(p *publication, msg []byte) {
 	switch name {
 	case clearDataFrame:
 		handler, _ := r.ReadString()
-		e.feeding(p, "pushData", func(_ rtmfp.Time, m *media.Publication) { m.ClearMetadata(handler) })
+		e.feeding(p, "pushData", len(msg), func(_ rtmfp.Time, m *media.Publication) { m.ClearMetadata(handler) })
 		return
 	case setDataFrame:
 		rest = r.Rest()
 	case metadataHandler:
 	default:
-		e.feeding(p, "pushData", func(now rtmfp.Time, m *media.Publication) { push(now, m, media.Data, 0, msg) })
+		e.feeding(p, "pushData", len(msg), func(now rtmfp.Time, m *media.Publication) { push(now, m, media.Data, 0, msg) })
 		return
 	}
 	handler, body, err := setMetadata(rest)

@@ -1,26 +1,39 @@
 package script
 
+import (
+	"slices"
+	"time"
+
+	"github.com/monaserver/monaserver/internal/netconn"
+)
+
 // task is an event for an application, run on the script goroutine.
 type task struct {
-	run func()
+	run  func()
+	call *netconn.CallRequest // in place of run: most events are these
 	// size is what the task holds, in bytes, so that a queue is bounded in memory as well.
 	size int
 }
 
 // queue holds the events of one application in order. The engine serves the queues in turn, one event
-// each, so that none starves the others.
+// each, so that none starves the others. Paths are those of folders that exist or existed, so the
+// number of queues is bounded.
 type queue struct {
-	path   string
-	app    *App // nil until it is loaded
-	tasks  []task
-	head   int
-	bytes  int
-	queued bool // in Engine.order
-	// rest is how many turns the application waits because its last call overran: as long again.
-	rest int
+	path    string
+	app     *App // nil until it is loaded
+	tasks   []task
+	head    int
+	bytes   int
+	queued  bool      // in Engine.order
+	overran time.Time // when a call of the application was interrupted last
 }
 
-const maxQueueBytes = 16 << 20
+const (
+	maxQueueBytes = 16 << 20
+
+	// slowBudgets is for how many budgets an application counts as slow after an overrun.
+	slowBudgets = 20
+)
 
 func (q *queue) len() int { return len(q.tasks) - q.head }
 
@@ -38,22 +51,36 @@ func (q *queue) pop() task {
 	return t
 }
 
+// push appends a task. A queue that is never empty moves its tasks to the front now and then.
+func (q *queue) push(t task) {
+	if q.head > 64 && q.head > len(q.tasks)/2 && len(q.tasks) == cap(q.tasks) {
+		n := copy(q.tasks, q.tasks[q.head:])
+		clear(q.tasks[n:])
+		q.tasks, q.head = q.tasks[:n], 0
+	}
+	q.tasks = append(q.tasks, t)
+	q.bytes += t.size
+}
+
 // post queues an event for the application of path. Unless must is set it fails when the application is
 // too far behind; ends of things must not get lost, and there are no more of them than of beginnings.
 func (e *Engine) post(path string, size int, must bool, run func()) bool {
+	return e.postTask(path, must, task{run: run, size: size})
+}
+
+func (e *Engine) postTask(path string, must bool, t task) bool {
 	e.mu.Lock()
 	q := e.queues[path]
 	if q == nil {
 		q = &queue{path: path}
 		e.queues[path] = q
 	}
-	if !must && (q.len() >= e.cfg.MaxQueue || q.bytes+size > maxQueueBytes) {
+	if !must && (q.len() >= e.cfg.MaxQueue || q.bytes+t.size > maxQueueBytes) {
 		e.mu.Unlock()
 		e.counters.QueueFull.Add(1)
 		return false
 	}
-	q.tasks = append(q.tasks, task{run, size})
-	q.bytes += size
+	q.push(t)
 	if !q.queued {
 		q.queued = true
 		e.order = append(e.order, q)
@@ -77,22 +104,33 @@ func (e *Engine) rootQueue() *queue {
 	return q
 }
 
-// runNext runs one event of the application whose turn it is; it reports whether there was one.
-func (e *Engine) runNext() bool {
+// runNext runs one event of the application whose turn it is; it reports whether it did. When it did not
+// although there are some, wait says how long they have to wait.
+//
+// After a call was interrupted, applications that had that happen lately rest for as long as it took: all
+// of them together get half of the time at most, and the others wait for one such call and no more.
+// hurry leaves that out.
+func (e *Engine) runNext(hurry bool) (ran bool, wait time.Duration) {
 	e.mu.Lock()
-	if len(e.order) == 0 {
-		e.mu.Unlock()
-		return false
+	i := 0
+	if !e.restUntil.IsZero() && !hurry {
+		now := time.Now()
+		if wait = e.restUntil.Sub(now); wait <= 0 {
+			e.restUntil = time.Time{}
+		} else {
+			i = slices.IndexFunc(e.order, func(q *queue) bool { return !e.slow(q, now) })
+		}
 	}
-	q := e.order[0]
-	e.order = e.order[:copy(e.order, e.order[1:])]
-	if q.rest > 0 && len(e.order) > 0 { // others go first
-		q.rest--
-		e.order = append(e.order, q)
+	if i < 0 || i >= len(e.order) {
+		wait = max(wait, 0)
+		if len(e.order) == 0 {
+			wait = 0
+		}
 		e.mu.Unlock()
-		return true
+		return false, wait
 	}
-	q.rest = 0
+	q := e.order[i]
+	e.order = slices.Delete(e.order, i, i+1)
 	t := q.pop()
 	q.queued = q.len() > 0
 	if q.queued {
@@ -104,13 +142,31 @@ func (e *Engine) runNext() bool {
 		q.app = app
 	}
 	e.mu.Unlock()
-	if e.do(app, t.run) {
-		e.mu.Lock()
-		q.rest = restTurns
-		e.mu.Unlock()
+	var took time.Duration
+	if t.call != nil {
+		took = e.do(app, func() { e.rpc(t.call) })
+	} else {
+		took = e.do(app, t.run)
 	}
-	return true
+	if took > 0 {
+		e.overran(q, took)
+	}
+	if e.watch.full.Load() {
+		e.relieve()
+	}
+	return true, 0
 }
 
-// restTurns is how many turns of others an application waits for after it overran its budget.
-const restTurns = 64
+// overran notes that a turn of the application was interrupted after some time.
+func (e *Engine) overran(q *queue, took time.Duration) {
+	now := time.Now()
+	e.mu.Lock()
+	q.overran = now
+	e.restUntil = now.Add(took)
+	e.mu.Unlock()
+}
+
+// slow reports whether a call of the application was interrupted lately.
+func (e *Engine) slow(q *queue, now time.Time) bool {
+	return !q.overran.IsZero() && now.Sub(q.overran) < slowBudgets*e.cfg.Budget
+}

@@ -170,7 +170,8 @@ func (e *Engine) serverMessage(L *lua.LState) (handler string, args []amf.Value,
 	case len(handler) > maxHandler:
 		return "", nil, fmt.Errorf("the name of the function is longer than %d bytes", maxHandler)
 	}
-	return handler, e.values(L, 3), nil
+	values, _ := e.values(L, 3)
+	return handler, values, nil
 }
 
 // sendTo sends a message to one server.

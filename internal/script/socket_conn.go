@@ -16,7 +16,7 @@ type tcpConn struct {
 	client *tcpClient // only its events are used here
 	epoch  int        // of the client
 	peer   netip.AddrPort
-	next   chan struct{} // the script took what was read
+	next   chan struct{} // the script took what was read; the reader waits for it after each piece
 	quit   chan struct{} // closed by abort
 	last   atomic.Int64  // Unix time of the last traffic, ns
 
@@ -36,6 +36,14 @@ func newTCPConn(c *tcpClient, peer netip.AddrPort, nc net.Conn) *tcpConn {
 	}
 	t.last.Store(time.Now().UnixNano())
 	return t
+}
+
+// taken lets the reader go on. It never waits: the reader may be gone.
+func (t *tcpConn) taken() {
+	select {
+	case t.next <- struct{}{}:
+	default:
+	}
 }
 
 func (t *tcpConn) touch() { t.last.Store(time.Now().UnixNano()) }
@@ -110,6 +118,7 @@ func (t *tcpConn) read() error {
 			select {
 			case <-t.next:
 			case <-t.quit:
+				return net.ErrClosed
 			}
 		}
 		if err != nil {
@@ -126,9 +135,6 @@ func (t *tcpConn) write() {
 		t.out = nil
 		t.mu.Unlock()
 		if len(out) > 0 {
-			if done {
-				t.nc.SetWriteDeadline(time.Now().Add(tcpFarewell))
-			}
 			if _, err := t.nc.Write(out); err != nil {
 				t.abort(err)
 				return
@@ -179,18 +185,17 @@ func (t *tcpConn) signal() {
 	}
 }
 
-// finish closes the connection after what is queued.
+// finish closes the connection after what is queued, for which there is a moment.
 func (t *tcpConn) finish() {
 	t.mu.Lock()
 	t.done = true
-	connected := t.nc != nil
-	if connected {
-		t.nc.SetWriteDeadline(time.Now().Add(tcpFarewell)) // a write under way may be stuck
-	}
+	waiting := t.nc == nil && len(t.out) == 0
 	t.mu.Unlock()
 	t.signal()
-	if !connected {
+	if waiting { // for the connection, with nothing to say
 		t.abort(nil)
+	} else {
+		time.AfterFunc(tcpFarewell, func() { t.abort(nil) })
 	}
 }
 

@@ -100,7 +100,7 @@ func (c *tcpClient) drop() {
 // received hands data to onData, which returns how much of it it consumed; the rest comes again with what
 // follows.
 func (c *tcpClient) received(conn *tcpConn, data string) {
-	defer func() { conn.next <- struct{}{} }()
+	defer conn.taken()
 	if c.conn != conn {
 		return
 	}

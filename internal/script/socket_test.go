@@ -306,6 +306,29 @@ func TestTCPServerWithoutHandler(t *testing.T) {
 	}
 }
 
+// TestTCPServerStopped: a connection that waits to be shown to the script when the server stops is closed.
+func TestTCPServerStopped(t *testing.T) {
+	r := newRig(t, files{"main.lua": tcpServerScript + ` s:start("127.0.0.1", 0)`})
+	c := dialTCP(t, r.eval("", `s.address`))
+	<-r.engine.wake // its event is queued
+	r.lua("", `s:stop()`)
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("not closed")
+	}
+	r.expect("", `log`, "")
+	r.noSockets()
+
+	// The engine may end before the event runs.
+	r.lua("", `s:start("127.0.0.1", 0)`)
+	server := objectOf(r.lua("", `return s`)[0]).v.(*tcpServer)
+	c = dialTCP(t, r.eval("", `s.address`))
+	<-r.engine.wake
+	server.closeOwned()
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("not closed")
+	}
+}
+
 // TestSocketsEnd: everything ends with the script of the application, without events.
 func TestSocketsEnd(t *testing.T) {
 	before := runtime.NumGoroutine()
@@ -443,6 +466,24 @@ func TestUDPSocket(t *testing.T) {
 	if n, _, err := pc.ReadFromUDPAddrPort(buf); err != nil || string(buf[:n]) != "without bind" {
 		t.Fatal(err)
 	}
+}
+
+func TestUDPIPv6(t *testing.T) {
+	pc, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	defer pc.Close()
+	_ = pc.SetDeadline(time.Now().Add(20 * time.Second))
+	r := newRig(t, files{"main.lua": `u = mona:createUDPSocket()`})
+	me := pc.LocalAddr().String()
+	r.expect("", `u:send("six", "`+me+`"), u.address.isIPv6, u:connect("`+me+`"), u.peerAddress`, "true,true,nil,"+me)
+	buf := make([]byte, 10)
+	if n, _, err := pc.ReadFromUDPAddrPort(buf); err != nil || string(buf[:n]) != "six" {
+		t.Fatal(err)
+	}
+	r.lua("", `u:close() u:bind("127.0.0.1", 0) u:send("x", "`+me+`")`) // the other family
+	r.await(func() bool { return strings.Contains(r.logs.String(), "UDPSocket: "+me) }, "error of the packet")
 }
 
 func TestUDPBroadcastAllowed(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 	maxDatagrams  = 256   // waiting to be sent
 	maxUnhandled  = 64    // received and waiting for onPacket; more are dropped, as the network would
 	udpRetry      = 100 * time.Millisecond
-	udpFarewell   = 100 * time.Millisecond
+	udpFarewell   = 20 * time.Millisecond
 	broadcastHint = "broadcast is not allowed: mona:createUDPSocket(true)"
 )
 
@@ -185,7 +185,7 @@ func isBroadcastHere(a netip.Addr) bool {
 // closeOwned implements closer.
 func (s *udpSocket) closeOwned() {
 	if s.conn != nil {
-		close(s.conn.quit)
+		s.conn.close()
 		s.conn = nil
 	}
 	s.peer = netip.AddrPort{}
@@ -258,21 +258,28 @@ func (c *udpConn) read() {
 }
 
 func (c *udpConn) write() {
-	defer c.pc.Close()
 	for {
 		select {
 		case d := <-c.out:
 			c.writeOne(d)
-		case <-c.quit: // after what is queued
-			c.pc.SetWriteDeadline(time.Now().Add(udpFarewell))
-			for {
-				select {
-				case d := <-c.out:
-					c.writeOne(d)
-				default:
-					return
-				}
-			}
+		case <-c.quit:
+			return
+		}
+	}
+}
+
+// close sends what is queued, which takes no time as a rule, and frees the port at once: the next script
+// may want it.
+func (c *udpConn) close() {
+	close(c.quit)
+	_ = c.pc.SetWriteDeadline(time.Now().Add(udpFarewell))
+	for {
+		select {
+		case d := <-c.out:
+			c.writeOne(d)
+		default:
+			c.pc.Close()
+			return
 		}
 	}
 }

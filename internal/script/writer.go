@@ -52,15 +52,26 @@ func (w *writer) takeEarly() []func(rtmfp.Time, *netconn.Conn) {
 	return list
 }
 
-// send runs f on the client's shard, after the answer to its connect.
-func (w *writer) send(e *Engine, f func(rtmfp.Time, *netconn.Conn)) {
-	if w.closed {
+// send runs f, which writes about size bytes, on the client's shard, after the answer to its connect. A
+// script that writes too much in one event is stopped by an error; what is too much for one client only
+// is left out.
+func (w *writer) send(e *Engine, L *lua.LState, size int, f func(rtmfp.Time, *netconn.Conn)) {
+	c := w.client
+	size += wordOverhead
+	switch {
+	case w.closed:
 		e.complain(zerolog.ErrorLevel, "writer is closed, nothing written")
+		return
+	case !e.mayWrite(size):
+		L.RaiseError("too much written in one call: the limit is %d messages and %d bytes", maxTurnWrites, maxTurnBytes)
+	}
+	if waiting := c.unsent.Load(); waiting > 0 && waiting+int64(size) > maxUnsentWords {
+		e.complain(zerolog.ErrorLevel, "too much written to client "+c.id+" at once, message dropped")
 		return
 	}
 	w.queued++
-	main := w.client.writer
-	if w.client.pending != nil {
+	main := c.writer
+	if c.pending != nil {
 		if len(main.early) >= maxEarlyWords {
 			e.complain(zerolog.ErrorLevel, "too much written in onConnection, the rest is dropped")
 			return
@@ -68,19 +79,27 @@ func (w *writer) send(e *Engine, f func(rtmfp.Time, *netconn.Conn)) {
 		main.early = append(main.early, f)
 		return
 	}
-	w.client.post(e, f)
+	c.unsent.Add(int64(size))
+	c.post(e, func(now rtmfp.Time, conn *netconn.Conn) {
+		c.unsent.Add(-int64(size))
+		f(now, conn)
+	})
 }
 
 // maxEarlyWords bounds what onConnection may write.
 const maxEarlyWords = 256
 
-// values converts arguments from n on.
-func (e *Engine) values(L *lua.LState, n int) []amf.Value {
-	list := make([]amf.Value, 0, max(L.GetTop()-n+1, 0))
+// values converts arguments from n on; size is about how long they are as a message.
+func (e *Engine) values(L *lua.LState, n int) (list []amf.Value, size int) {
+	list = make([]amf.Value, 0, max(L.GetTop()-n+1, 0))
 	for i := n; i <= L.GetTop(); i++ {
-		list = append(list, e.conv.ToAMF(L.Get(i)))
+		v := e.conv.ToAMF(L.Get(i))
+		list = append(list, v)
+		if addSize(&size, v); size > maxMessage {
+			L.RaiseError("message is too long: the limit is %d bytes", maxMessage)
+		}
 	}
-	return list
+	return list, size
 }
 
 func (e *Engine) writerClass() *class {
@@ -92,9 +111,9 @@ func (e *Engine) writerClass() *class {
 		if L.Get(2) != lua.LNil {
 			name = L.CheckString(2)
 		}
-		values := e.values(L, 3)
+		values, size := e.values(L, 3)
 		reliable := w.reliable
-		w.send(e, func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Invoke(now, reliable, name, values...) })
+		w.send(e, L, len(name)+size, func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Invoke(now, reliable, name, values...) })
 		return 0
 	})
 	message := with(e.writeMessage)
@@ -121,15 +140,19 @@ func (e *Engine) writerClass() *class {
 			"writeRaw": with(func(w *writer, L *lua.LState) int {
 				var raw []byte
 				for i := 2; i <= L.GetTop(); i++ {
-					raw = append(raw, L.CheckString(i)...)
+					s := L.CheckString(i)
+					if len(raw)+len(s) > maxMessage {
+						L.RaiseError("message is too long: the limit is %d bytes", maxMessage)
+					}
+					raw = append(raw, s...)
 				}
 				reliable := w.reliable
-				w.send(e, func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Raw(now, reliable, raw) })
+				w.send(e, L, len(raw), func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Raw(now, reliable, raw) })
 				return 0
 			}),
 			"writeStatusResponse": with(func(w *writer, L *lua.LState) int {
-				code, text := L.CheckString(2), L.OptString(3, "")
-				w.send(e, func(now rtmfp.Time, conn *netconn.Conn) {
+				code, text := shorten(L.CheckString(2)), shorten(L.OptString(3, ""))
+				w.send(e, L, len(code)+len(text), func(now rtmfp.Time, conn *netconn.Conn) {
 					conn.Status(now, "NetConnection."+code, text)
 				})
 				return 0
@@ -167,14 +190,14 @@ func (e *Engine) writerClass() *class {
 
 // writeMessage answers the call in progress; without one it is a message without a name.
 func (e *Engine) writeMessage(w *writer, L *lua.LState) int {
-	values := e.values(L, 2)
+	values, size := e.values(L, 2)
 	if n := len(w.client.calls); n > 0 && w.main && !w.answered {
 		r := w.client.calls[n-1]
 		w.answered = true
-		w.send(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Result(now, values...) })
+		w.send(e, L, size, func(now rtmfp.Time, _ *netconn.Conn) { r.Result(now, values...) })
 		return 0
 	}
 	reliable := w.reliable
-	w.send(e, func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Invoke(now, reliable, "", values...) })
+	w.send(e, L, size, func(now rtmfp.Time, conn *netconn.Conn) { w.on(conn).Invoke(now, reliable, "", values...) })
 	return 0
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/monaserver/monaserver/internal/config"
 	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 	"github.com/monaserver/monaserver/pkg/rtmfp/udp"
 )
@@ -32,20 +33,35 @@ type testDaemon struct {
 	rtmfp *rtmfpPart
 }
 
-func startDaemon(t *testing.T) *testDaemon {
+func startDaemon(t testing.TB) *testDaemon {
+	t.Helper()
+	return startDaemonWith(t, nil, "")
+}
+
+// startDaemonWith is startDaemon with scripts, by path below www, and further settings.
+func startDaemonWith(t testing.TB, scripts map[string]string, settings string) *testDaemon {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "www", "live"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range scripts {
+		file := filepath.Join(dir, "www", filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range 10 { // another process may take the port before the server does
 		port := freeUDPPort(t)
-		ini := fmt.Sprintf("threads = 2\n[RTMFP]\nhost = %s\nport = %d\n", loopback, port)
+		ini := fmt.Sprintf("threads = 2\n[RTMFP]\nhost = %s\nport = %d\n%s", loopback, port, settings)
 		s, err := New(loadINI(t, dir, ini), zerolog.Nop(), Parts()...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Start(t.Context())
+		err = s.Start(context.Background())
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
@@ -71,7 +87,7 @@ func startDaemon(t *testing.T) *testDaemon {
 	return nil
 }
 
-func freeUDPPort(t *testing.T) uint16 {
+func freeUDPPort(t testing.TB) uint16 {
 	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback.AsSlice()})
 	if err != nil {
@@ -82,7 +98,7 @@ func freeUDPPort(t *testing.T) uint16 {
 }
 
 // loadINI is the configuration that an ini file in dir makes.
-func loadINI(t *testing.T, dir, ini string) *config.Config {
+func loadINI(t testing.TB, dir, ini string) *config.Config {
 	t.Helper()
 	file := filepath.Join(dir, config.FileName)
 	if err := os.WriteFile(file, []byte(ini), 0o644); err != nil {
@@ -125,7 +141,7 @@ func (d *testDaemon) sum(counter func(*rtmfp.Counters) uint64) (n uint64) {
 }
 
 // until waits for a condition that nothing announces.
-func until(t *testing.T, what string, cond func() bool) {
+func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -140,7 +156,8 @@ func until(t *testing.T, what string, cond func() bool) {
 
 // peer is a client of the daemon in this process, with one stream.
 type peer struct {
-	t         *testing.T
+	t         testing.TB
+	id        rtmfp.PeerID
 	transport *udp.Transport
 	conn      *netconn.Client
 	stream    *netconn.ClientStream
@@ -158,13 +175,19 @@ type peerFrame struct {
 }
 
 // dialPeer connects to the application live at addr and makes a stream.
-func dialPeer(t *testing.T, addr netip.AddrPort) *peer {
+func dialPeer(t testing.TB, addr netip.AddrPort) *peer {
+	t.Helper()
+	return dialPeerTo(t, addr, "live")
+}
+
+// dialPeerTo is dialPeer for another application.
+func dialPeerTo(t testing.TB, addr netip.AddrPort, app string) *peer {
 	t.Helper()
 	id, err := rtmfp.NewClientIdentity(rand.Reader, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t: t, status: make(chan netconn.Info, 64), over: make(chan struct{})}
+	p := &peer{t: t, id: id.PeerID(), status: make(chan netconn.Info, 64), over: make(chan struct{})}
 	p.transport, err = udp.Listen(udp.Config{
 		Addr: netip.AddrPortFrom(loopback, 0), Shards: 1,
 		RTMFP:   rtmfp.Config{Identity: id, Security: rtmfp.Security{RequestHMAC: true, RequestSSEQ: true}},
@@ -176,7 +199,7 @@ func dialPeer(t *testing.T, addr netip.AddrPort) *peer {
 	t.Cleanup(func() { _ = p.transport.Close() })
 	ready := make(chan error, 1)
 	p.do(func(now rtmfp.Time) {
-		url := fmt.Sprintf("rtmfp://%s/live", addr)
+		url := fmt.Sprintf("rtmfp://%s/%s", addr, app)
 		s, err := p.transport.Shards()[0].Endpoint().Dial(now, rtmfp.DialConfig{EPD: rtmfp.EPDForURI(url), Addrs: []netip.AddrPort{addr}})
 		if err != nil {
 			ready <- err
@@ -215,6 +238,25 @@ func (p *peer) do(f func(rtmfp.Time)) {
 		close(done)
 	})
 	<-done
+}
+
+// call calls a function of the application and waits for the answer; it returns how long that took.
+func (p *peer) call(name string, args ...amf.Value) (netconn.Result, time.Duration) {
+	p.t.Helper()
+	start := time.Now()
+	answer := make(chan netconn.Result, 1)
+	p.transport.Shards()[0].Post(func(now rtmfp.Time) {
+		p.conn.Call(now, name, func(_ rtmfp.Time, r netconn.Result) { answer <- r }, args...)
+	})
+	select {
+	case r := <-answer:
+		return r, time.Since(start)
+	case <-p.over:
+		p.t.Fatalf("closed while waiting for %s", name)
+	case <-time.After(patience):
+		p.t.Fatalf("no answer to %s after %v", name, patience)
+	}
+	return netconn.Result{}, 0
 }
 
 // expect waits for a status of the stream.

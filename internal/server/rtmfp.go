@@ -72,9 +72,9 @@ func (p *rtmfpPart) Start(context.Context) error {
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
-	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Hooks: newHooks(p.engine, c), Post: p.post, Log: p.log})
+	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Hooks: newHooks(p.engine, c), Budget: c.Script.Budget, Post: p.post, Log: p.log})
 	t, err := udp.Listen(udp.Config{
-		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), RTMFP: p.endpointConfig(), Handler: p.handler,
+		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), GSO: c.RTMFP.GSO, RTMFP: p.endpointConfig(), Handler: p.handler,
 	})
 	if err != nil {
 		p.transport = nil

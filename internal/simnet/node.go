@@ -11,6 +11,7 @@ import (
 type Node struct {
 	net    *Net
 	addr   netip.AddrPort
+	nat    *NAT // the router in front of it, or nil
 	shards []*Shard
 	// Pick chooses the shard whose socket gets a datagram; by default a hash of the source address, as
 	// a kernel does with SO_REUSEPORT.
@@ -75,7 +76,7 @@ func (n *Net) AddShards(addr string, cfg rtmfp.Config, shards int, h func(*Shard
 	return node
 }
 
-// Addr returns the address the node is seen at.
+// Addr returns the address of the node, a private one if it is behind a NAT.
 func (node *Node) Addr() netip.AddrPort { return node.addr }
 
 // Shard returns a shard of the node.
@@ -93,7 +94,13 @@ func (node *Node) Rebind(addr string) {
 }
 
 // Remove takes the node off the network without a word.
-func (node *Node) Remove() { delete(node.net.nodes, node.addr) }
+func (node *Node) Remove() {
+	if node.nat != nil {
+		delete(node.nat.inside, node.addr)
+		return
+	}
+	delete(node.net.nodes, node.addr)
+}
 
 // Wake makes the node's shards send what the caller queued on them.
 func (node *Node) Wake() {

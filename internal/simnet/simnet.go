@@ -45,6 +45,7 @@ type Net struct {
 	seq     int
 	queue   eventQueue
 	nodes   map[netip.AddrPort]*Node
+	nats    map[netip.Addr]*NAT
 	links   map[[2]*Node]*linkState
 	def     Link
 	dropped int
@@ -61,6 +62,7 @@ func New(seed uint64) *Net {
 		rng:   rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)),
 		now:   rtmfp.Time(time.Hour),
 		nodes: make(map[netip.AddrPort]*Node),
+		nats:  make(map[netip.Addr]*NAT),
 		links: make(map[[2]*Node]*linkState),
 		def:   Link{Delay: time.Millisecond},
 	}
@@ -127,7 +129,7 @@ func (n *Net) at(t rtmfp.Time, f func()) {
 }
 
 func (n *Net) send(from *Node, to netip.AddrPort, data []byte) {
-	if n.nodes[from.addr] != from { // removed
+	if !n.present(from) { // removed
 		n.dropped++
 		return
 	}
@@ -135,7 +137,7 @@ func (n *Net) send(from *Node, to netip.AddrPort, data []byte) {
 		n.dropped++
 		return
 	}
-	dst := n.nodes[to]
+	src, dst, arrive := n.route(from, to)
 	if dst == nil {
 		n.dropped++
 		return
@@ -166,7 +168,6 @@ func (n *Net) send(from *Node, to netip.AddrPort, data []byte) {
 	if l.Dup > 0 && n.rng.Float64() < l.Dup {
 		copies = 2
 	}
-	src := from.addr
 	for range copies {
 		d := l.Delay
 		if l.Jitter > 0 {
@@ -176,22 +177,22 @@ func (n *Net) send(from *Node, to netip.AddrPort, data []byte) {
 			d += max(l.ReorderBy, 20*time.Millisecond)
 		}
 		b := append([]byte(nil), data...)
-		n.at(start.Add(d), func() { n.deliver(src, to, b) })
+		n.at(start.Add(d), func() { n.deliver(src, to, b, arrive()) })
 	}
 }
 
-func (n *Net) deliver(from, to netip.AddrPort, data []byte) {
+func (n *Net) deliver(from, to netip.AddrPort, data []byte, dst *Node) {
 	if n.Trace != nil {
 		n.Trace(n.now, from, to, data)
 	}
-	if dst := n.nodes[to]; dst != nil {
+	if dst != nil {
 		dst.receive(data, from)
 	}
 }
 
 // Inject delivers a datagram now, as if it came from anywhere.
 func (n *Net) Inject(from, to netip.AddrPort, data []byte) {
-	n.deliver(from, to, append([]byte(nil), data...))
+	n.deliver(from, to, append([]byte(nil), data...), n.nodes[to])
 }
 
 // Run lets d of virtual time pass.

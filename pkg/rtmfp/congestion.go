@@ -26,31 +26,39 @@ func newCongestion() congestion {
 // ackSummary is what the acknowledgements of one packet amounted to, in bytes.
 type ackSummary struct {
 	acked, lost, pre int  // pre: outstanding before the packet
+	old              int  // the part of lost that was under way when the window was cut last
 	naks             bool // at least one negative acknowledgement (RFC 7016 §3.6.2.5)
 	fastGrow, tcSent bool // FASTGROW_ALLOWED and TC_SENT of App. A.2
 }
 
-func (c *congestion) onAck(a ackSummary) {
-	if gone := a.acked + a.lost; c.remaining > gone {
-		c.remaining -= gone
+// onAck adapts the window to the acknowledgements of a packet and reports whether it began a recovery.
+func (c *congestion) onAck(a ackSummary) (cut bool) {
+	gone := a.acked + a.lost
+	// Losses at the end of a burst are found when enough was acknowledged to end the recovery.
+	if c.remaining > gone || (a.lost > 0 && a.lost == a.old) {
+		c.remaining = max(c.remaining-gone, 0)
 		excess := a.lost - c.allowance
 		c.allowance = max(c.allowance-a.lost, 0)
 		if excess > 0 {
 			c.ssthresh = max(min(c.ssthresh, c.cwnd)-excess, cwndInit)
 			c.cwnd = c.ssthresh
-			c.remaining += excess
+			if c.remaining > 0 {
+				c.remaining += excess
+			}
 		}
-		return
+		return false
 	}
 	c.remaining, c.allowance = 0, 0
 	switch {
 	case a.lost > 0:
 		c.cut(a)
+		return true
 	case !a.naks && a.pre > c.cwnd-c.cwnd/64:
 		c.grow(a)
 	case !a.naks && c.cwnd > a.pre+burstPackets*segmentSize && c.cwnd > cwndInit:
 		c.cwnd-- // idle decay: a window that is not used is not known to be right
 	}
+	return false
 }
 
 func (c *congestion) cut(a ackSummary) {

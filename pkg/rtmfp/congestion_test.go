@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// RFC 7016 App. A.2, with the additive steps and the recovery of flash-profile §6.4.
+// RFC 7016 App. A.2, with the larger additive steps of the reference implementation.
 func TestCongestionWindow(t *testing.T) {
 	const inf = math.MaxInt
 	for _, tt := range []struct {
@@ -17,60 +17,168 @@ func TestCongestionWindow(t *testing.T) {
 		ssthresh int
 		acc      int
 	}{
-		{"slow start", congestion{cwnd: 10000, ssthresh: inf},
-			ackSummary{acked: 1000, pre: 10000, fastGrow: true}, 11000, inf, 0},
-		{"slow start, a segment per packet at most", congestion{cwnd: 10000, ssthresh: inf},
-			ackSummary{acked: 5000, pre: 10000, fastGrow: true}, 11200, inf, 0},
-		{"window not used", congestion{cwnd: 10000, ssthresh: inf},
-			ackSummary{acked: 1000, pre: 9000, fastGrow: true}, 10000, inf, 0},
-		{"window used but for its last 64th", congestion{cwnd: 6400, ssthresh: inf},
-			ackSummary{acked: 100, pre: 6301, fastGrow: true}, 6500, inf, 0},
-		{"exactly 63/64 of it is not enough", congestion{cwnd: 6400, ssthresh: inf},
-			ackSummary{acked: 100, pre: 6300, fastGrow: true}, 6400, inf, 0},
-		{"no growth with a negative acknowledgement", congestion{cwnd: 10000, ssthresh: inf},
-			ackSummary{acked: 1000, pre: 10000, fastGrow: true, naks: true}, 10000, inf, 0},
-		{"avoidance: one step per sixteenth", congestion{cwnd: 16000, ssthresh: 16000},
-			ackSummary{acked: 1000, pre: 16000, fastGrow: true}, 16096, 16000, 0},
-		{"avoidance: the rest waits", congestion{cwnd: 16000, ssthresh: 16000, accumulator: 400},
-			ackSummary{acked: 1700, pre: 16000, fastGrow: true}, 16192, 16000, 100},
-		{"avoidance: below a step", congestion{cwnd: 16000, ssthresh: 16000},
-			ackSummary{acked: 999, pre: 16000, fastGrow: true}, 16000, 16000, 999},
-		{"avoidance: scalable, 1 % of a large window", congestion{cwnd: 960000, ssthresh: 960000},
-			ackSummary{acked: 9600, pre: 960000, fastGrow: true}, 960096, 960000, 0},
-		{"real-time elsewhere: no slow start, quarter steps", congestion{cwnd: 16000, ssthresh: inf},
-			ackSummary{acked: 1000, pre: 16000}, 16024, inf, 0},
-		{"real-time elsewhere: scalable", congestion{cwnd: 480000, ssthresh: inf},
-			ackSummary{acked: 4800, pre: 480000}, 480024, inf, 0},
-		{"real-time here: slow start by a quarter", congestion{cwnd: 16000, ssthresh: inf},
-			ackSummary{acked: 1001, pre: 16000, tcSent: true}, 16251, inf, 0},
-		{"real-time here: half steps", congestion{cwnd: 16000, ssthresh: 16000},
-			ackSummary{acked: 1000, pre: 16000, tcSent: true}, 16048, 16000, 0},
-		{"loss halves", congestion{cwnd: 20000, ssthresh: inf, accumulator: 5},
-			ackSummary{acked: 1000, lost: 1000, pre: 20000, fastGrow: true}, 10000, 10000, 0},
-		{"loss of a window that was not used", congestion{cwnd: 50000, ssthresh: inf},
-			ackSummary{acked: 1000, lost: 1000, pre: 20000, fastGrow: true}, 10000, 10000, 0},
-		{"more in flight than the window", congestion{cwnd: 20000, ssthresh: inf},
-			ackSummary{acked: 1000, lost: 1000, pre: 21000, fastGrow: true}, 10000, 10000, 0},
-		{"never below the initial window", congestion{cwnd: 6000, ssthresh: inf},
-			ackSummary{lost: 1000, pre: 6000, fastGrow: true}, cwndInit, cwndInit, 0},
-		{"real-time here: an eighth", congestion{cwnd: 20000, ssthresh: inf},
-			ackSummary{lost: 1000, pre: 20000, tcSent: true}, 17500, 17500, 0},
-		{"large window: an eighth", congestion{cwnd: 80000, ssthresh: inf},
-			ackSummary{lost: 1000, pre: 80000, fastGrow: true}, 70000, 70000, 0},
-		{"large window, real-time elsewhere: a half", congestion{cwnd: 80000, ssthresh: inf},
-			ackSummary{lost: 1000, pre: 80000}, 40000, 40000, 0},
-		{"just not large", congestion{cwnd: 67200, ssthresh: inf},
-			ackSummary{lost: 1000, pre: 67200, fastGrow: true}, 33600, 33600, 0},
-		{"at least one and a half of what was lost", congestion{cwnd: 80000, ssthresh: inf},
-			ackSummary{lost: 20000, pre: 80000, tcSent: true}, 50000, 50000, 0},
-		{"idle decay", congestion{cwnd: 20000, ssthresh: 9000},
-			ackSummary{acked: 100, pre: 20000 - 6*segmentSize - 1, fastGrow: true}, 19999, 9000, 0},
-		{"not idle enough to decay", congestion{cwnd: 20000, ssthresh: 9000},
-			ackSummary{acked: 100, pre: 20000 - 6*segmentSize, fastGrow: true}, 20000, 9000, 0},
-		{"no decay below the initial window", congestion{cwnd: cwndInit, ssthresh: 9000},
-			ackSummary{acked: 100, pre: 0, fastGrow: true}, cwndInit, 9000, 0},
-		{"bounded", congestion{cwnd: cwndMax - 100, ssthresh: inf},
-			ackSummary{acked: 1000, pre: cwndMax, fastGrow: true}, cwndMax, inf, 0},
+		{
+			"slow start",
+			congestion{cwnd: 10000, ssthresh: inf},
+			ackSummary{acked: 1000, pre: 10000, fastGrow: true},
+			11000, inf, 0,
+		},
+		{
+			"slow start, a segment per packet at most",
+			congestion{cwnd: 10000, ssthresh: inf},
+			ackSummary{acked: 5000, pre: 10000, fastGrow: true},
+			11200, inf, 0,
+		},
+		{
+			"window not used",
+			congestion{cwnd: 10000, ssthresh: inf},
+			ackSummary{acked: 1000, pre: 9000, fastGrow: true},
+			10000, inf, 0,
+		},
+		{
+			"window used but for its last 64th",
+			congestion{cwnd: 6400, ssthresh: inf},
+			ackSummary{acked: 100, pre: 6301, fastGrow: true},
+			6500, inf, 0,
+		},
+		{
+			"exactly 63/64 of it is not enough",
+			congestion{cwnd: 6400, ssthresh: inf},
+			ackSummary{acked: 100, pre: 6300, fastGrow: true},
+			6400, inf, 0,
+		},
+		{
+			"no growth with a negative acknowledgement",
+			congestion{cwnd: 10000, ssthresh: inf},
+			ackSummary{acked: 1000, pre: 10000, fastGrow: true, naks: true},
+			10000, inf, 0,
+		},
+		{
+			"avoidance: one step per sixteenth",
+			congestion{cwnd: 16000, ssthresh: 16000},
+			ackSummary{acked: 1000, pre: 16000, fastGrow: true},
+			16096, 16000, 0,
+		},
+		{
+			"avoidance: the rest waits",
+			congestion{cwnd: 16000, ssthresh: 16000, accumulator: 400},
+			ackSummary{acked: 1700, pre: 16000, fastGrow: true},
+			16192, 16000, 100,
+		},
+		{
+			"avoidance: below a step",
+			congestion{cwnd: 16000, ssthresh: 16000},
+			ackSummary{acked: 999, pre: 16000, fastGrow: true},
+			16000, 16000, 999,
+		},
+		{
+			"avoidance: scalable, 1 % of a large window",
+			congestion{cwnd: 960000, ssthresh: 960000},
+			ackSummary{acked: 9600, pre: 960000, fastGrow: true},
+			960096, 960000, 0,
+		},
+		{
+			"real-time elsewhere: no slow start, quarter steps",
+			congestion{cwnd: 16000, ssthresh: inf},
+			ackSummary{acked: 1000, pre: 16000},
+			16024, inf, 0,
+		},
+		{
+			"real-time elsewhere: scalable",
+			congestion{cwnd: 480000, ssthresh: inf},
+			ackSummary{acked: 4800, pre: 480000},
+			480024, inf, 0,
+		},
+		{
+			"real-time here: slow start by a quarter",
+			congestion{cwnd: 16000, ssthresh: inf},
+			ackSummary{acked: 1001, pre: 16000, tcSent: true},
+			16251, inf, 0,
+		},
+		{
+			"real-time here: half steps",
+			congestion{cwnd: 16000, ssthresh: 16000},
+			ackSummary{acked: 1000, pre: 16000, tcSent: true},
+			16048, 16000, 0,
+		},
+		{
+			"loss halves",
+			congestion{cwnd: 20000, ssthresh: inf, accumulator: 5},
+			ackSummary{acked: 1000, lost: 1000, pre: 20000, fastGrow: true},
+			10000, 10000, 0,
+		},
+		{
+			"loss of a window that was not used",
+			congestion{cwnd: 50000, ssthresh: inf},
+			ackSummary{acked: 1000, lost: 1000, pre: 20000, fastGrow: true},
+			10000, 10000, 0,
+		},
+		{
+			"more in flight than the window",
+			congestion{cwnd: 20000, ssthresh: inf},
+			ackSummary{acked: 1000, lost: 1000, pre: 21000, fastGrow: true},
+			10000, 10000, 0,
+		},
+		{
+			"never below the initial window",
+			congestion{cwnd: 6000, ssthresh: inf},
+			ackSummary{lost: 1000, pre: 6000, fastGrow: true},
+			cwndInit, cwndInit, 0,
+		},
+		{
+			"real-time here: an eighth",
+			congestion{cwnd: 20000, ssthresh: inf},
+			ackSummary{lost: 1000, pre: 20000, tcSent: true},
+			17500, 17500, 0,
+		},
+		{
+			"large window: an eighth",
+			congestion{cwnd: 80000, ssthresh: inf},
+			ackSummary{lost: 1000, pre: 80000, fastGrow: true},
+			70000, 70000, 0,
+		},
+		{
+			"large window, real-time elsewhere: a half",
+			congestion{cwnd: 80000, ssthresh: inf},
+			ackSummary{lost: 1000, pre: 80000},
+			40000, 40000, 0,
+		},
+		{
+			"just not large",
+			congestion{cwnd: 67200, ssthresh: inf},
+			ackSummary{lost: 1000, pre: 67200, fastGrow: true},
+			33600, 33600, 0,
+		},
+		{
+			"at least one and a half of what was lost",
+			congestion{cwnd: 80000, ssthresh: inf},
+			ackSummary{lost: 20000, pre: 80000, tcSent: true},
+			50000, 50000, 0,
+		},
+		{
+			"idle decay",
+			congestion{cwnd: 20000, ssthresh: 9000},
+			ackSummary{acked: 100, pre: 20000 - 6*segmentSize - 1, fastGrow: true},
+			19999, 9000, 0,
+		},
+		{
+			"not idle enough to decay",
+			congestion{cwnd: 20000, ssthresh: 9000},
+			ackSummary{acked: 100, pre: 20000 - 6*segmentSize, fastGrow: true},
+			20000, 9000, 0,
+		},
+		{
+			"no decay below the initial window",
+			congestion{cwnd: cwndInit, ssthresh: 9000},
+			ackSummary{acked: 100, pre: 0, fastGrow: true},
+			cwndInit, 9000, 0,
+		},
+		{
+			"bounded",
+			congestion{cwnd: cwndMax - 100, ssthresh: inf},
+			ackSummary{acked: 1000, pre: cwndMax, fastGrow: true},
+			cwndMax, inf, 0,
+		},
 	} {
 		c := tt.c
 		c.onAck(tt.a)
@@ -81,7 +189,8 @@ func TestCongestionWindow(t *testing.T) {
 	}
 }
 
-// flash-profile §6.4, step 1: the losses of one burst, found one after the other, cut once.
+// The recovery phase, which RFC 7016 App. A lacks: the losses of one burst, found one after the other, cut
+// once.
 func TestCongestionRecovery(t *testing.T) {
 	newCut := func() congestion {
 		c := newCongestion()
@@ -120,8 +229,11 @@ func TestCongestionRecovery(t *testing.T) {
 	if c.cwnd != 20096 || c.remaining != 0 || c.allowance != 0 {
 		t.Errorf("after the recovery: %+v", c)
 	}
-	c.onAck(ackSummary{lost: 100, pre: 20096, fastGrow: true})
-	if c.cwnd != 10048 {
+	// What was under way when the window was cut, but is found only now, still belongs to that burst.
+	if c.onAck(ackSummary{lost: 100, old: 100, pre: 20096, fastGrow: true}) || c.cwnd != 19900 || c.remaining != 0 {
+		t.Errorf("a late loss: %+v", c)
+	}
+	if !c.onAck(ackSummary{lost: 200, old: 100, pre: 20000, fastGrow: true}) || c.cwnd != 9950 {
 		t.Errorf("a new burst did not cut: %+v", c)
 	}
 }

@@ -44,7 +44,7 @@ type Config struct {
 	MaxHalfOpenPerSource int // sessions of which nothing arrived yet
 	MaxKeying            int // key agreements in progress
 	MaxFlows             int // open flows of a session, each direction
-	MaxQueued            int // bytes in the send queues of a session
+	MaxQueued            int // bytes in the send queues of a session, with overhead
 	MaxBuffered          int // bytes in the receive buffers of a session
 
 	// Rand is the source of randomness; nil means crypto/rand.

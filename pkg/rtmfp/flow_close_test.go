@@ -30,7 +30,7 @@ func (p *flowRig) closed(flows int) {
 	p.check()
 }
 
-// RFC 7016 §3.6.2.11; flash-profile §6.1, 8: the end is an empty abandoned fragment of its own.
+// RFC 7016 §3.6.2.11. Old clients want that the end is an empty abandoned fragment of its own.
 func TestFlowCloseFinalFragment(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 60} {
 		t.Run(fmt.Sprintf("%d messages", n), func(t *testing.T) {

@@ -10,6 +10,7 @@ const (
 	SegmentSize   = segmentSize
 	InitialWindow = initialWindow
 	MaxAckRanges  = maxAckRanges
+	MessageCharge = messageCharge
 	DelayedAck    = delayedAck
 
 	ChunkNextUserData  = chunkNextUserData
@@ -175,8 +176,11 @@ func (s *Session) ERTO() Time { return Time(s.rtt.erto) }
 
 // CheckFlows returns what is wrong with the session's flows, "" if nothing.
 func (s *Session) CheckFlows() string {
-	outstanding, queued, flying := 0, 0, 0
+	outstanding, queued, flying, messages := 0, 0, 0, 0
 	for _, f := range s.sendFlows {
+		for m := f.msgs; m != nil; m = m.next {
+			messages++
+		}
 		if bad := f.check(); bad != "" {
 			return bad
 		}
@@ -188,7 +192,7 @@ func (s *Session) CheckFlows() string {
 			}
 		}
 	}
-	if outstanding != s.outstanding || queued != s.queued {
+	if outstanding != s.outstanding || queued != s.queued || messages != s.messages {
 		return "outstanding or queued bytes of the session are not the sum of its flows'"
 	}
 	var prev *fragment

@@ -124,7 +124,7 @@ func TestFlowLargestMessage(t *testing.T) {
 	}
 }
 
-// RFC 7016 §2.3.11: how fragments are marked; flash-profile §3.2: options until the first acknowledgement.
+// RFC 7016 §2.3.11: how fragments are marked; §2.3.11.1.1: options until the first acknowledgement.
 func TestFlowFragments(t *testing.T) {
 	p := newFlowRig(t, worldConfig{seed: 3, link: cleanLink})
 	p.reset()

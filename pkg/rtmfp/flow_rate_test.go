@@ -2,6 +2,7 @@ package rtmfp_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +50,42 @@ func TestFlowBurstLimit(t *testing.T) {
 		}
 	}
 	p.acked(f)
+}
+
+// The losses of one burst cut the window once, be they at its beginning or at its end.
+func TestFlowOneBurstOneCut(t *testing.T) {
+	// window loses the packets with these numbers. It returns the window before and after all losses
+	// were found, and the number of packets sent when the first one was.
+	window := func(lose ...int) (before, after, sent int) {
+		p := newFlowRig(t, worldConfig{seed: 1, link: cleanLink})
+		f := p.settled(rtmfp.FlowOptions{})
+		p.fill(f, 1000, 1150)
+		p.until("a window of 20 packets", time.Minute, func() bool { return p.cs.Congestion().Window > 20*rtmfp.SegmentSize })
+		lost := &p.client.Endpoint().Counters().FragmentsLost
+		n := 0
+		p.pass = func(fp *flowPacket) bool {
+			if !upData(fp) {
+				return true
+			}
+			if n++; lost.Load() == 0 {
+				before, sent = p.cs.Congestion().Window, n
+			}
+			return !slices.Contains(lose, n)
+		}
+		p.until("all losses are found", time.Minute, func() bool { return lost.Load() == uint64(len(lose)) })
+		after = p.cs.Congestion().Window
+		p.acked(f)
+		return before, after, sent
+	}
+	before, after, n := window(3)
+	if n < 30 || after < before*45/100 || after > before/2 {
+		t.Errorf("one of %d packets lost: window %d became %d", n, before, after)
+	}
+	for _, lose := range [][]int{{3, 5, 8}, {3, 20, 36}, {3, n / 2, n - 9}, {3, n - 2}, {3, n - 1}, {3, n}, {3, n - 1, n}} {
+		if before, after, _ := window(lose...); after < before*42/100 || after > before*52/100 {
+			t.Errorf("packets %v of %d lost: window %d became %d", lose, n, before, after)
+		}
+	}
 }
 
 // Below a round trip that can be measured, pacing makes no sense: the window alone counts.

@@ -399,7 +399,7 @@ func TestFlowReceiveMaxBuffered(t *testing.T) {
 }
 
 // The window is what the buffer has room for; never 0 unless the application wants it
-// (RFC 7016 §3.6.3.5, flash-profile §6.1).
+// (RFC 7016 §3.6.3.5).
 func TestFlowAdvertisedWindow(t *testing.T) {
 	for _, tt := range []struct {
 		capacity, buffered, total int

@@ -335,7 +335,7 @@ func TestFlowLimits(t *testing.T) {
 	}
 }
 
-// Rejected flows do not keep a session alive (flash-profile §2.8).
+// Rejected flows do not keep a session alive that has no others.
 func TestFlowRejectedIsIdle(t *testing.T) {
 	p := newFlowRig(t, worldConfig{seed: 1, link: cleanLink, server: rtmfp.Config{IdleLimit: 10 * time.Second}})
 	p.srv.onFlow = func(now rtmfp.Time, f *rtmfp.RecvFlow) { f.Reject(now, 1) }

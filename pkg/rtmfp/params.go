@@ -52,6 +52,7 @@ const (
 	maxSequence    = 1 << 62 // far beyond what a session can use; keeps sums from overflowing
 	fragmentFloor  = 64      // bytes: a smaller rest of a packet is not worth a fragment
 	fragmentCharge = 320     // bytes a buffered fragment costs beside its data
+	messageCharge  = 128     // bytes a queued message costs beside its body
 )
 
 // MaxMessageSize is the largest message accepted from the far end, in bytes. A longer one rejects its flow.

@@ -82,6 +82,9 @@ func (f *RecvFlow) Resume(now Time) {
 		return
 	}
 	f.suspended = false
+	if f.s.state != stateOpen {
+		return
+	}
 	if f.arrival {
 		f.deliverWhole()
 	}

@@ -21,10 +21,13 @@ func newRTTState() rttState { return rttState{mrto: initialMRTO, erto: initialER
 
 func ticks(t Time) uint16 { return uint16(time.Duration(t) / timestampTick) }
 
+// onTimestamp notes the timestamp of a packet. Those of packets that were overtaken are left out: echoed, they would
+// make the round trip look as long as the packet was held up, which may be on purpose.
 func (r *rttState) onTimestamp(now Time, ts uint16) {
-	if !r.rxValid || ts != r.rx {
-		r.rx, r.rxAt, r.rxValid = ts, now, true
+	if r.rxValid && (ts == r.rx || int16(ts-r.rx) < 0 && now.Sub(r.rxAt) < echoValidity) {
+		return
 	}
+	r.rx, r.rxAt, r.rxValid = ts, now, true
 }
 
 // echo returns the timestamp echo for a packet sent now; it includes the time the timestamp was held.

@@ -121,7 +121,7 @@ func (f *SendFlow) Write(now Time, m Message) (MessageID, error) {
 		err = f.rejected
 	case f.state != sendOpen:
 		err = ErrClosed
-	case f.s.queued+size > f.s.e.cfg.MaxQueued:
+	case f.s.queued+size+messageCharge*(f.s.messages+1) > f.s.e.cfg.MaxQueued:
 		f.s.e.counters.QueueFull.Add(1)
 		err = ErrQueueFull
 	}
@@ -164,6 +164,7 @@ func (f *SendFlow) pushMessage(m *sendMessage) {
 	}
 	f.queued += m.size
 	f.s.queued += m.size
+	f.s.messages++
 	f.unstarted += m.size
 }
 
@@ -277,6 +278,7 @@ func (f *SendFlow) removeMessage(m *sendMessage) {
 	if m.body != nil {
 		m.body.Release()
 	}
+	f.s.messages--
 	f.s.e.slab.putMessage(m)
 }
 

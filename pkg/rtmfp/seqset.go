@@ -79,18 +79,10 @@ func (s *seqSet) missing(seq uint64) uint64 {
 
 // addUpTo puts every number up to seq into the set and returns how many were not there.
 func (s *seqSet) addUpTo(seq uint64) (added uint64) {
-	if seq <= s.cum {
-		return 0
+	if added = s.missing(seq); added > 0 {
+		s.cum = seq
+		s.absorb()
 	}
-	added = seq - s.cum
-	for _, r := range s.runs {
-		if r.from > seq {
-			break
-		}
-		added -= min(r.to, seq) - r.from + 1
-	}
-	s.cum = seq
-	s.absorb()
 	return added
 }
 

@@ -49,12 +49,14 @@ type Session struct {
 	openRecv   int // receiving flows in RF_OPEN
 	readyFlows [numPriorities]flowList
 	queued     int // bytes in all send queues
+	messages   int // in all send queues
 	buffered   int // bytes in all receive buffers
 
 	inFlight, inFlightTail *fragment // by transmission
 	outstanding            int       // S_OUTSTANDING_BYTES
 	nextTSN, maxTSNAck     uint64
-	burst                  int // DATA_PACKET_COUNT
+	cutTSN                 uint64 // nextTSN when the congestion window was cut last
+	burst                  int    // DATA_PACKET_COUNT
 	paceAt                 Time
 
 	ackFlows  []*RecvFlow // SHOULD_ACK set

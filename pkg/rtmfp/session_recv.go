@@ -264,6 +264,9 @@ func (s *Session) afterAcks(now Time, sum ackSummary) {
 		if fr.naks++; fr.naks >= lossNAKs {
 			if !fr.abandoned {
 				sum.lost += fr.transmit
+				if fr.tsn <= s.cutTSN {
+					sum.old += fr.transmit
+				}
 			}
 			s.lose(now, fr)
 		}
@@ -271,7 +274,9 @@ func (s *Session) afterAcks(now Time, sum ackSummary) {
 	}
 	sum.fastGrow = !recent(now, s.tcrRecvAt, tcMemory) && !recent(now, s.e.tcSentAt, tcMemory)
 	sum.tcSent = recent(now, s.tcSentAt, tcMemory)
-	s.cong.onAck(sum)
+	if s.cong.onAck(sum) {
+		s.cutTSN = s.nextTSN
+	}
 	s.burst, s.paceAt = 0, 0
 	if sum.acked > 0 {
 		s.ackProgress = now

@@ -127,8 +127,8 @@ func TestWindowProbeFindsItOpen(t *testing.T) {
 	}
 }
 
-// A window of 0 is fatal for old clients (flash-profile §6.1, 9): an open flow never says it, however
-// small its buffer and whatever is missing; and a small window slows the sender down but never stops it.
+// A window of 0 is fatal for old clients. An open flow never says it, however small its buffer and whatever
+// is missing (RFC 7016 §3.6.3.5); and a small window slows the sender down but never stops it.
 func TestWindowNeverZero(t *testing.T) {
 	for _, capacity := range []int{1, 1000, 1024, 5000, 20_000} {
 		for _, arrival := range []bool{false, true} {

@@ -90,8 +90,10 @@ func finish(p *lua.FunctionProto) error {
 		return &SyntaxError{Source: p.SourceName, Line: p.LineDefined, Message: fmt.Sprintf("function has %d upvalues, the limit is 255", n)}
 	}
 	for i, k := range p.Constants {
-		if k, ok := k.(lua.LString); ok && string(k) == concatKey {
-			p.Constants[i] = concatFunction
+		if k, ok := k.(lua.LString); ok {
+			if fn := operators[string(k)]; fn != nil {
+				p.Constants[i] = fn
+			}
 		}
 	}
 	for _, inner := range p.FunctionPrototypes {

@@ -7,14 +7,45 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// The operator "..". The virtual machine would build a string of any size, and prints numbers as Go does. Compile makes a
-// call of it: the function expression is a string constant that no script can name, which is replaced by the function once
-// the chunk is compiled.
+// Compile makes calls of some operations: the function expression is a string constant that no script can name, which is
+// replaced by the function once the chunk is compiled.
+var (
+	concatKey   = "operator .. " + crand.Text()
+	forInitKey  = "for init " + crand.Text()
+	forLimitKey = "for limit " + crand.Text()
+	forStepKey  = "for step " + crand.Text()
+)
 
-var concatKey = "concat " + crand.Text()
+// operators are the functions by key. They are shared by all states and goroutines and never changed.
+var operators = map[string]*lua.LFunction{
+	concatKey:   operator(concat),
+	forInitKey:  operator(forNumber("initial value")),
+	forLimitKey: operator(forNumber("limit")),
+	forStepKey:  operator(forNumber("step")),
+}
 
-// concatFunction is shared by all states and goroutines and never changed.
-var concatFunction = &lua.LFunction{IsG: true, Env: &lua.LTable{Metatable: lua.LNil}, GFunction: concat}
+func operator(f lua.LGFunction) *lua.LFunction {
+	return &lua.LFunction{IsG: true, Env: &lua.LTable{Metatable: lua.LNil}, GFunction: f}
+}
+
+// forNumber converts a bound of a numeric for.
+func forNumber(what string) lua.LGFunction {
+	return func(L *lua.LState) int {
+		switch v := L.Get(1).(type) {
+		case lua.LNumber:
+			return 1
+		case lua.LString:
+			if f, ok := parseNumber(string(v)); ok {
+				L.Push(lua.LNumber(f))
+				return 1
+			}
+		}
+		L.RaiseError("'for' %s must be a number", what)
+		return 0
+	}
+}
+
+// The operator "..". The virtual machine would build a string of any size, and prints numbers as Go does.
 
 // concat joins its arguments, or the elements of a table that the compiler makes of very many, see walker.concat.
 func concat(L *lua.LState) int {

@@ -5,11 +5,15 @@ import (
 )
 
 // baseGetFEnv is getfenv. The globals of the state are never returned: level 0 and functions written in Go give the
-// environment of the caller.
+// environment of the application that is calling.
 func baseGetFEnv(c call) int {
-	env := c.l.callerEnv(c.L)
+	var env *lua.LTable
 	if fn := c.envFunction(true); fn != nil && !fn.IsG {
 		env = fn.Env
+	} else if s := c.l.caller(c.L); s != nil {
+		env = s.env
+	} else {
+		env = c.l.callerEnv(c.L)
 	}
 	if env == c.L.G.Global {
 		env = c.L.NewTable()

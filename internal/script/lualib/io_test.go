@@ -1,13 +1,10 @@
 package lualib
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -46,7 +43,7 @@ func TestFiles(t *testing.T) {
 	v.want(`local f = assert(io.open("sub/out.bin", "wb")) f:write("a", 1, "\0", 0.1, "\n") f:close() f = io.open("./sub/out.bin", "rb") return f:read("*a")`, "a1\x000.1\n")
 	v.want(`local f = io.open("sub/out.bin", "a") f:write("more") f:close() f = io.open("sub/out.bin") return f:read("*a")`, "a1\x000.1\nmore")
 	v.want(`local f = io.open("sub/out.bin", "r+") local first = f:read(1) f:write("X") local at = f:seek() f:seek("set", 0) return first .. f:read("*a") .. at .. f:seek("end", -2) .. f:read(9)`,
-		"aaX\x000.1\nmore28re")
+		"aaX\x000.1\nmore29re")
 	v.want(`local f = io.open("new", "w+") f:write("12345") f:seek("set", 2) return f:read(2) .. f:seek("cur") .. tostring(f:seek("set"))`, "3440")
 	v.want(`local f = io.open("in.txt") f:close() return io.type(f) .. tostring(f) .. tostring(io.type(1)) .. tostring(pcall(f.read, f))`, "closed filefile (closed)nilfalse")
 	v.want(`return tostring(io.open("in.txt")):match("^file %(0x") and "ok"`, "ok")
@@ -71,8 +68,6 @@ func TestFileErrors(t *testing.T) {
 		`io.open("sub")`:                  "nil sub: not a regular file 0",
 		`io.open("no/such/folder", "w")`:  "nil no/such/folder: no such file or directory 2",
 		`io.open("link")`:                 "nil link: path escapes from parent 0",
-		`io.open("pipe")`:                 "nil pipe: not a regular file 0",
-		`io.open("pipe", "w")`:            "nil pipe: not a regular file 0",
 		`io.open("` + dir + `/in.txt")`:   "nil " + dir + "/in.txt: path escapes from parent 0",
 		`io.stdout:close()`:               "nil standard output can only be written 0",
 		`io.stdout:read()`:                "nil standard output can only be written 0",
@@ -80,11 +75,6 @@ func TestFileErrors(t *testing.T) {
 	} {
 		if strings.Contains(src, "link") {
 			if err := os.Symlink("../secret.txt", filepath.Join(dir, "link")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := os.Stat(filepath.Join(dir, "pipe")); errors.Is(err, fs.ErrNotExist) {
-			if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,14 +1,3 @@
-// Package lualib is the Lua 5.1 standard library as a server that runs other people's scripts needs it: it replaces the
-// parts of gopher-lua's library that are unsafe, slow or different from Lua 5.1.
-//
-// One lua.LState serves all applications on one goroutine; nothing here is safe for use by another goroutine, except
-// Compile. Base functions (print, pcall, pairs …) are shared and live in the globals of the state; the library tables
-// (string, table, math …) are copied for each application by Install, so that a script which assigns string.trim changes
-// its own table only.
-//
-// What the package adds to the library functions themselves: loops that ask a Budget, results of bounded size, protected
-// calls that keep closures intact (see PCall), and a compiler front end (see Compile) that also takes the operator ".."
-// away from the virtual machine, where neither its size nor its number format could be controlled.
 package lualib
 
 import (
@@ -113,6 +102,7 @@ func New(L *lua.LState, o Options) *Library {
 		scopes:    make(map[*lua.LTable]*Scope),
 		yields:    make(map[uintptr]frameKind),
 	}
+	L.G.MainThread, L.G.CurrentThread = L, L // what its first call does
 	ud := L.NewUserData()
 	ud.Value = l
 	L.G.Registry.RawSetString(libraryKey, ud)

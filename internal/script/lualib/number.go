@@ -172,8 +172,8 @@ func parseSpecial(s string) (float64, bool) {
 	return 0, false
 }
 
-// parseBase converts an integer of a base from 2 to 36 as strtoul does: with surrounding space, a sign that wraps around,
-// and 0x for base 16.
+// parseBase converts an integer of a base from 2 to 36: with surrounding space, a sign, and 0x for base 16. What is larger
+// than 64 bits becomes their largest number, as with strtoul; negative numbers are negative, as in LuaJIT.
 func parseBase(s string, base int) (float64, bool) {
 	s = strings.Trim(s, spaces)
 	neg := false
@@ -197,11 +197,12 @@ func parseBase(s string, base int) (float64, bool) {
 		}
 		n = n*uint64(base) + d
 	}
-	switch {
-	case overflow:
+	if overflow {
 		n = math.MaxUint64
-	case neg:
-		n = -n
 	}
-	return float64(n), true
+	f := float64(n)
+	if neg {
+		f = -f
+	}
+	return f, true
 }

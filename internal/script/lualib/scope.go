@@ -32,10 +32,7 @@ func (l *Library) Install(env, store *lua.LTable, app App) *Scope {
 	if old := l.scopes[env]; old != nil {
 		old.Close()
 	}
-	L := l.g.MainThread
-	if L == nil { // nothing has run yet
-		L = l.main
-	}
+	L := l.main
 	s := &Scope{
 		l: l, env: env, app: app,
 		tables:    make(map[string]*lua.LTable),
@@ -100,10 +97,16 @@ func cloneTable(L *lua.LState, t *lua.LTable) *lua.LTable {
 	return c
 }
 
-// caller finds the application whose function called the running library function; nil if it is none.
+// caller finds the application that called the running library function; nil if it is none. It is the one of the innermost
+// function that has the environment of an application; a script may have given others one of their own.
 func (l *Library) caller(L *lua.LState) *Scope {
-	if fn := l.callerFunction(L); fn != nil {
-		return l.scopes[fn.Env]
+	for level := 1; ; level++ {
+		fn := l.functionAt(L, level)
+		if fn == nil {
+			return nil
+		}
+		if s := l.scopes[fn.Env]; s != nil {
+			return s
+		}
 	}
-	return nil
 }

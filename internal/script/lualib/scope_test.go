@@ -61,8 +61,10 @@ func TestEnvironments(t *testing.T) {
 	v.wantIn(a, `local ok, f = pcall(loadstring, "return who") return f()`, "a")
 	b.RawSetString("foreign", a.RawGetString("code"))
 	v.wantIn(b, `return foreign()`, "a") // keeps its environment
-	for _, src := range []string{`getfenv(0)`, `getfenv(print)`, `getfenv(pcall)`, `getfenv(string.rep)`, `getfenv()`, `getfenv(1)`,
-		`select(2, pcall(getfenv, 0))`, `select(2, pcall(getfenv, print))`, `coroutine.wrap(getfenv)(0)`} {
+	for _, src := range []string{
+		`getfenv(0)`, `getfenv(print)`, `getfenv(pcall)`, `getfenv(string.rep)`, `getfenv()`, `getfenv(1)`,
+		`select(2, pcall(getfenv, 0))`, `select(2, pcall(getfenv, print))`, `coroutine.wrap(getfenv)(0)`,
+	} {
 		r, err := v.run(a, "test", "return "+src)
 		if err != nil || r[0] != a {
 			t.Errorf("%s: %v, %v", src, r, err)

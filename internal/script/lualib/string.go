@@ -12,7 +12,6 @@ var stringFunctions = map[string]function{
 	"dump":    stringDump,
 	"find":    stringFind,
 	"format":  stringFormat,
-	"gfind":   stringGmatch, // its name in Lua 5.0
 	"gmatch":  stringGmatch,
 	"gsub":    stringGsub,
 	"len":     stringLen,
@@ -29,6 +28,7 @@ var stringFunctions = map[string]function{
 // that is calling.
 func (l *Library) openString(L *lua.LState) {
 	t := l.newTable(L, "string", stringFunctions)
+	t.RawSetString("gfind", t.RawGetString("gmatch")) // its name in Lua 5.0
 	l.originals["string"] = t
 	l.methods = L.NewTable()
 	l.methods.RawSetString("__index", t)

@@ -100,10 +100,10 @@ func (w *walker) stmt(s ast.Stmt) {
 		w.block(s.Then)
 		w.block(s.Else)
 	case *ast.NumberForStmt:
-		w.expr(&s.Init)
-		w.expr(&s.Limit)
+		w.bound(&s.Init, forInitKey)
+		w.bound(&s.Limit, forLimitKey)
 		if s.Step != nil {
-			w.expr(&s.Step)
+			w.bound(&s.Step, forStepKey)
 		}
 		w.locals += 4
 		w.block(s.Stmts)
@@ -287,11 +287,31 @@ func (w *walker) concat(e *ast.StringConcatOpExpr) ast.Expr {
 		none.SetLine(line)
 		operands = []ast.Expr{none, count, t}
 	}
-	fn := &ast.StringExpr{Value: concatKey}
+	return w.operator(concatKey, line, operands)
+}
+
+// operator makes a call of a function of the library, with one result.
+func (w *walker) operator(key string, line int, operands []ast.Expr) ast.Expr {
+	fn := &ast.StringExpr{Value: key}
 	fn.SetLine(line)
-	w.constant("s" + concatKey)
+	w.constant("s" + key)
 	call := &ast.FuncCallExpr{Func: fn, Args: operands, AdjustRet: true}
 	call.SetLine(line)
 	call.SetLastLine(line)
 	return call
+}
+
+// bound converts a bound of a numeric for, which gopher-lua wants to be a number already. What can be nothing else is left
+// as it is.
+func (w *walker) bound(p *ast.Expr, key string) {
+	w.expr(p)
+	switch e := (*p).(type) {
+	case *ast.NumberExpr, *ast.UnaryMinusOpExpr, *ast.UnaryLenOpExpr, *ast.ArithmeticOpExpr:
+		return
+	case *ast.FuncCallExpr:
+		e.AdjustRet = true
+	case *ast.Comma3Expr:
+		e.AdjustRet = true
+	}
+	*p = w.operator(key, (*p).Line(), []ast.Expr{*p})
 }

@@ -57,7 +57,8 @@ func TestToJSONWithoutForm(t *testing.T) {
 		{`{1/0}`, `[[null]]`, "inf has no JSON form"},
 		{`{__time=1e300}`, `[null]`, "years 0 to 9999"},
 		{`{__time=253402300800000}`, `[null]`, "years 0 to 9999"},
-		{`{__size=1,[{}]=1}`, `[{"__size":1}]`, "key of type array"},
+		{`{__size=1,[{}]=1}`, `[{"__size":0}]`, "key of type array"},
+		{`{__size=2,[5]=1,["5"]=2}`, `[{"__size":1,"5":2}]`, "key 5 exists as a text too"},
 		{`(function() local t = {} t.t = t return t end)()`, `[{"t":null}]`, "inside itself"},
 	}
 	for _, tt := range tests {

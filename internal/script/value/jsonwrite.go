@@ -101,20 +101,38 @@ func (j *jsonWriter) object(o *amf.Object) {
 }
 
 func (j *jsonWriter) dictionary(d *amf.Dictionary) {
+	entries := j.named(d)
 	j.b = append(j.b, '{')
 	first := true
 	j.name("__size", &first)
-	j.number(float64(len(d.Entries)))
+	j.number(float64(len(entries)))
+	j.members(entries, first)
+	j.b = append(j.b, '}')
+}
+
+// named are the entries of a dictionary with their keys as text. A number that is a text of its own is left
+// out: a reader would take one for the other.
+func (j *jsonWriter) named(d *amf.Dictionary) []amf.Member {
+	texts := make(map[string]bool)
 	for _, e := range d.Entries {
-		key, ok := dictionaryKey(e.Key)
+		if s, ok := e.Key.(amf.String); ok {
+			texts[string(s)] = true
+		}
+	}
+	list := make([]amf.Member, 0, len(d.Entries))
+	for _, e := range d.Entries {
+		name, ok := dictionaryKey(e.Key)
+		if _, isText := e.Key.(amf.String); ok && !isText && texts[name] {
+			j.w.warn("key " + name + " exists as a text too, only the text is written")
+			continue
+		}
 		if !ok {
 			j.w.warn("a dictionary key of type " + amf.KindOf(e.Key).String() + " has no JSON form, left out")
 			continue
 		}
-		j.name(key, &first)
-		j.value(e.Value)
+		list = append(list, amf.Member{Name: name, Value: e.Value})
 	}
-	j.b = append(j.b, '}')
+	return list
 }
 
 func (j *jsonWriter) array(a *amf.Array) {

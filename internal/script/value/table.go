@@ -13,7 +13,7 @@ import (
 // convert turns a table into the first kind of value whose marker it has.
 func (w *writer) convert(t *lua.LTable) amf.Value {
 	if raw, ok := field(t, "__raw").(lua.LString); ok {
-		if len(raw) > w.c.o.Limits.Bytes {
+		if w.raw += len(raw); w.raw > w.c.o.Limits.Bytes {
 			return w.fail(limitError("bytes", w.c.o.Limits.Bytes))
 		}
 		return &amf.ByteArray{Data: []byte(raw)}

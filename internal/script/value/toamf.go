@@ -73,6 +73,7 @@ type writer struct {
 	c        *Converter
 	amf      amf.Encoder
 	left     int // elements still allowed
+	raw      int // bytes of byte arrays, which are copied
 	warnings int
 	err      error        // a limit; what is built afterwards does not matter
 	path     []lua.LValue // keys that lead to the current value, for warnings
@@ -80,8 +81,15 @@ type writer struct {
 	members  []amf.Member // stack of those being collected, so that each table allocates once
 	// The values of tables met before. As with reading, a list while there are few.
 	tables []*lua.LTable
-	values []amf.Value
-	index  map[*lua.LTable]amf.Value
+	values []written
+	index  map[*lua.LTable]written
+}
+
+// written is what became of a table. Met again, it counts as many elements as it has with all that is in
+// it: it is written again, and a small graph can unfold to any size.
+type written struct {
+	value    amf.Value
+	elements int
 }
 
 // keepMembers is how long a stack of members is kept: one large table must not cost its memory for ever.
@@ -93,7 +101,7 @@ func (c *Converter) startWriting() *writer {
 		w = &writer{c: c}
 	}
 	c.writing = nil
-	w.left = c.o.Limits.Elements
+	w.left, w.raw = c.o.Limits.Elements, 0
 	w.amf.MaxDepth = c.o.Limits.Depth
 	return w
 }
@@ -120,24 +128,24 @@ func (w *writer) forget() {
 	w.tables, w.values, w.index = w.tables[:0], w.values[:0], nil
 }
 
-func (w *writer) seen(t *lua.LTable) amf.Value {
+func (w *writer) seen(t *lua.LTable) written {
 	if w.index != nil {
 		return w.index[t]
 	}
 	if i := slices.Index(w.tables, t); i >= 0 {
 		return w.values[i]
 	}
-	return nil
+	return written{}
 }
 
-func (w *writer) remember(t *lua.LTable, v amf.Value) {
+func (w *writer) remember(t *lua.LTable, v written) {
 	switch {
 	case w.index != nil:
 		w.index[t] = v
 	case len(w.tables) < listed:
 		w.tables, w.values = append(w.tables, t), append(w.values, v)
 	default:
-		w.index = make(map[*lua.LTable]amf.Value, 4*listed)
+		w.index = make(map[*lua.LTable]written, 4*listed)
 		for i, k := range w.tables {
 			w.index[k] = w.values[i]
 		}
@@ -212,8 +220,11 @@ func (w *writer) table(t *lua.LTable) amf.Value {
 	if slices.Contains(w.open, t) {
 		return w.refuse("a table inside itself")
 	}
-	if v := w.seen(t); v != nil {
-		return v
+	if v := w.seen(t); v.value != nil {
+		if !w.charge(v.elements) {
+			return amf.Null{}
+		}
+		return v.value
 	}
 	if len(w.open) >= w.c.o.Limits.Depth {
 		return w.fail(limitError("nesting", w.c.o.Limits.Depth))
@@ -222,9 +233,10 @@ func (w *writer) table(t *lua.LTable) amf.Value {
 		return w.fail(ErrStopped)
 	}
 	w.open = append(w.open, t)
+	left := w.left
 	v := w.convert(t)
 	w.open = w.open[:len(w.open)-1]
-	w.remember(t, v)
+	w.remember(t, written{v, left - w.left})
 	return v
 }
 

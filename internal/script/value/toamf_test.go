@@ -181,7 +181,7 @@ func TestToAMFShared(t *testing.T) {
 	// 2^60 values when written in full: refused, quickly.
 	r.silent()
 	v := r.one(`(function() local t = {} for i = 1, 60 do t = {t, t} end return t end)()`)
-	if _, err := r.Encode(nil, Mesh, v); !errors.Is(err, amf.ErrLimit) {
+	if _, err := r.Encode(nil, Mesh, v); !errors.Is(err, ErrLimit) {
 		t.Error(err)
 	}
 	if _, err := r.ToJSON(v); !errors.Is(err, ErrLimit) {

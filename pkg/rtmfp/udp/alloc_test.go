@@ -72,7 +72,7 @@ func TestAllocsSocketToSocket(t *testing.T) {
 			})
 
 			const listeners, window = 3, 16
-			count := int64(6_000_000 / tt.size)
+			count := int64(2000 + 6_000_000/tt.size)
 			warm := count
 			var got atomic.Int64 // messages of all listeners
 			half, full := make(chan struct{}), make(chan struct{})

@@ -17,7 +17,7 @@ for i, s in ipairs(texts) do
 	print(i, tonumber(s), tonumber(s, 10))
 end
 for base = 2, 36 do
-	print(base, tonumber("1", base), tonumber("10", base), tonumber("z", base), tonumber("Zz", base), tonumber("777", base), tonumber("-11", base), tonumber(" 11 ", base),
+	print(base, tonumber("1", base), tonumber("10", base), tonumber("z", base), tonumber("Zz", base), tonumber("777", base), tonumber(" 11 ", base),
 		tonumber("1.5", base), tonumber("", base), tonumber("0x11", base), tonumber("ff", base), tonumber("11111111111111111111111111111111111111111111111111111111111111111", base))
 end
 print(tonumber(5), tonumber(nil), tonumber(true), tonumber({}), tonumber(print))

@@ -1,0 +1,108 @@
+package script
+
+import (
+	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/amf"
+)
+
+// outbox collects what an event tells the shards. Each shard gets all of it in one message when the event
+// returns, in order.
+type outbox struct {
+	tasks  [][]netconn.Task // by shard
+	dirty  []int            // shards that get something
+	writes int              // messages that the event wrote to clients, and their bytes
+	bytes  int
+}
+
+// tell runs a task on its shard when the running event returns, at once if none is running.
+func (e *Engine) tell(t netconn.Task) {
+	o := &e.turn.outbox
+	shard := t.To.Shard
+	for shard >= len(o.tasks) {
+		o.tasks = append(o.tasks, nil)
+	}
+	if len(o.tasks[shard]) == 0 {
+		o.dirty = append(o.dirty, shard)
+	}
+	o.tasks[shard] = append(o.tasks[shard], t)
+	if e.turn.depth == 0 {
+		e.flushOutbox()
+	}
+}
+
+func (e *Engine) flushOutbox() {
+	o := &e.turn.outbox
+	for _, shard := range o.dirty {
+		list := o.tasks[shard]
+		if len(list) == 1 {
+			e.cfg.Post(shard, list[0])
+			list[0] = netconn.Task{}
+			o.tasks[shard] = list[:0]
+			continue
+		}
+		o.tasks[shard] = nil // the shard's now
+		e.cfg.Post(shard, netconn.Tasks(list))
+	}
+	o.dirty = o.dirty[:0]
+	o.writes, o.bytes = 0, 0
+}
+
+// What scripts write is bounded: by message, for what waits on the way to the shard of a client, and by
+// event. On the shard the limits of the session hold.
+const (
+	maxMessage     = 8 << 20
+	maxUnsentWords = 4 << 20 // bytes of one client
+	maxTurnWrites  = 1 << 16 // messages of one event
+	maxTurnBytes   = 64 << 20
+
+	wordOverhead = 256 // what a message takes beside its content
+)
+
+// mayWrite counts a message of size bytes that the running event writes; it is false if the event wrote too
+// much already.
+func (e *Engine) mayWrite(size int) bool {
+	o := &e.turn.outbox
+	if o.writes >= maxTurnWrites || o.bytes+size > maxTurnBytes {
+		return false
+	}
+	o.writes++
+	o.bytes += size
+	return true
+}
+
+// addSize adds about how long v is in a message; above maxMessage it stops. Tables that are met twice are
+// written twice, so a small value may be a long message.
+func addSize(n *int, v amf.Value) {
+	if *n > maxMessage {
+		return
+	}
+	members := func(list []amf.Member) {
+		for _, m := range list {
+			*n += 2 + len(m.Name)
+			addSize(n, m.Value)
+		}
+	}
+	switch v := v.(type) {
+	case amf.String:
+		*n += 3 + len(v)
+	case *amf.ByteArray:
+		*n += 5 + len(v.Data)
+	case *amf.Object:
+		*n += 8 + len(v.Class)
+		members(v.Members)
+	case *amf.Array:
+		*n += 8
+		for _, x := range v.Dense {
+			addSize(n, x)
+		}
+		members(v.Named)
+	case *amf.Dictionary:
+		*n += 8
+		for _, x := range v.Entries {
+			addSize(n, x.Key)
+			addSize(n, x.Value)
+		}
+	default:
+		*n += 9
+	}
+}

@@ -1,0 +1,3 @@
+function onHandshake(address,path,properties,attempts)
+  return mona.servers
+end

@@ -1,0 +1,3 @@
+function onRendezVousUnknown(protocol, peerId)
+  return mona.servers -- redirect to all the connected servers
+end
