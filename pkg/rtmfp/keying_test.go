@@ -253,8 +253,13 @@ func TestKeyingCombinations(t *testing.T) {
 		{"asked by both", static(2), ephemeral(), ask, ask, 2, both},
 		{"asked by initiator", static(2), ephemeral(), ask, Security{}, 2, agreement{0, 16, false, true}},
 		{"asked by responder: not of a silent initiator", static(2), ephemeral(), Security{}, ask, 2, none},
-		{"lengths", static(2), ephemeral(), Security{RequireHMAC: true, HMACLength: 4},
-			Security{HMACLength: 32}, 2, agreement{4, 32, false, false}},
+		{
+			"lengths", static(2), ephemeral(),
+			Security{RequireHMAC: true, HMACLength: 4},
+			Security{HMACLength: 32},
+			2,
+			agreement{4, 32, false, false},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ik, err := newInitiatorKeying(rand.Reader, tt.i, tt.r.cert, tt.isec)
@@ -411,8 +416,17 @@ func TestNegotiationOutcome(t *testing.T) {
 		near, far negotiationFlags
 		want      bool
 	}{
-		{0, 0, false}, {2, 0, false}, {2, 2, false}, {4, 0, true}, {6, 2, true},
-		{2, 1, true}, {2, 3, true}, {0, 1, false}, {0, 3, false}, {1, 3, false}, {3, 2, false},
+		{0, 0, false},
+		{2, 0, false},
+		{2, 2, false},
+		{4, 0, true},
+		{6, 2, true},
+		{2, 1, true},
+		{2, 3, true},
+		{0, 1, false},
+		{0, 3, false},
+		{1, 3, false},
+		{3, 2, false},
 	} {
 		if got := tt.near.sends(tt.far); got != tt.want {
 			t.Errorf("%d sends to %d: %v", tt.near, tt.far, got)
