@@ -94,17 +94,17 @@ func newLab(t *testing.T) *lab {
 		made = append(made, ns)
 		do("netns add %s", l.ns(ns))
 	}
-	plug := func(ns, port, address string, n int) {
+	plug := func(ns, port string, n int) {
 		do("link add p%d netns %s type veth peer name %s netns %s", n, l.ns("sw"), port, l.ns(ns))
 	}
 	add("srv")
-	plug("srv", "wan", "", 1)
+	plug("srv", "wan", 1)
 	for i, k := range natKinds {
 		for side := range 2 {
 			site := fmt.Sprint(k.name, side)
 			add("r" + site)
 			add("h" + site)
-			plug("r"+site, "wan", "", 10+2*i+side)
+			plug("r"+site, "wan", 10+2*i+side)
 			do("link add lan netns %s type veth peer name eth netns %s", l.ns("r"+site), l.ns("h"+site))
 		}
 	}

@@ -28,6 +28,8 @@ type scanner struct {
 	labels int
 	field  bool // the last token is . or :
 	isAt   int  // where in out the last token is, if it is the name "is"; otherwise 0
+	local  bool // the last token is local
+	named  bool // the last two tokens are local function
 }
 
 // opening is an open block or bracket.
@@ -147,8 +149,8 @@ func (sc *scanner) longString(level int, what string) {
 
 // token takes a token over.
 func (sc *scanner) token(ch byte) {
-	wasField, wasIs := sc.field, sc.isAt
-	sc.field, sc.isAt = false, 0
+	last := *sc
+	sc.field, sc.isAt, sc.local, sc.named = false, 0, false, false
 	unary := false
 	switch {
 	case ch == '"' || ch == '\'':
@@ -158,7 +160,7 @@ func (sc *scanner) token(ch byte) {
 	case ch-'0' <= 9 || ch == '.' && sc.peek(1)-'0' <= 9:
 		sc.number()
 	case isName(ch):
-		unary = sc.word(wasField, wasIs)
+		unary = sc.word(&last)
 	case ch == '.':
 		n := 1
 		for n < 3 && sc.peek(n) == '.' {
@@ -214,20 +216,37 @@ func (sc *scanner) bracket(ch byte) {
 	}
 }
 
-// word takes a name or keyword over and reports whether it is a unary operator.
-func (sc *scanner) word(field bool, isAt int) (unary bool) {
+// word takes a name or keyword over and reports whether it is a unary operator. last is the scanner before it.
+func (sc *scanner) word(last *scanner) (unary bool) {
 	n := 1
 	for sc.pos+n < len(sc.src) && isName(sc.src[sc.pos+n]) {
 		n++
 	}
-	switch word := string(sc.src[sc.pos : sc.pos+n]); word {
-	case "function", "if", "repeat":
+	word := string(sc.src[sc.pos : sc.pos+n])
+	if last.named {
+		// local function f() is local f; f = function(): for the parser of gopher-lua it is the same as
+		// local f = function(), in which f is another variable.
+		sc.out = append(sc.out, word+"; "+word+" = function"...)
+		sc.pos += n
+		return false
+	}
+	switch word {
+	case "local":
+		sc.local = true
+	case "function":
+		sc.open(word, false)
+		if last.local {
+			sc.named = true
+			sc.pos += n
+			return false
+		}
+	case "if", "repeat":
 		sc.open(word, false)
 	case "for", "while":
 		sc.open(word, true)
 	case "do":
-		if last := len(sc.nest) - 1; last >= 0 && sc.nest[last].waiting {
-			sc.nest[last].waiting = false
+		if i := len(sc.nest) - 1; i >= 0 && sc.nest[i].waiting {
+			sc.nest[i].waiting = false
 		} else {
 			sc.open(word, false)
 		}
@@ -236,12 +255,12 @@ func (sc *scanner) word(field bool, isAt int) (unary bool) {
 	case "goto":
 		sc.label()
 	case "is":
-		if !field {
+		if !last.field {
 			sc.isAt = len(sc.out) + 1
 		}
 	case "not":
-		if isAt > 0 {
-			copy(sc.out[isAt-1:], "~=")
+		if last.isAt > 0 {
+			copy(sc.out[last.isAt-1:], "~=")
 			sc.pos += n
 			sc.out = append(sc.out, ' ')
 			if sc.warn != nil {

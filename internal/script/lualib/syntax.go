@@ -32,9 +32,10 @@ type walker struct {
 	limit int
 	cost  int
 
-	locals    int            // variables declared in the enclosing functions
-	constants map[string]int // of the function
-	param     string         // its last parameter
+	locals    int             // variables declared in the enclosing functions
+	constants map[string]int  // of the function
+	declared  map[string]bool // names of its variables until now
+	param     string          // its last parameter
 }
 
 func (w *walker) fail(text string) {
@@ -58,8 +59,15 @@ func (w *walker) at(n ast.PositionHolder) {
 }
 
 func (w *walker) chunk(stmts []ast.Stmt) {
-	w.constants = make(map[string]int)
+	w.constants, w.declared = make(map[string]int), make(map[string]bool)
 	w.block(stmts)
+}
+
+func (w *walker) declare(names ...string) {
+	w.locals += len(names)
+	for _, name := range names {
+		w.declared[name] = true
+	}
 }
 
 func (w *walker) constant(key string) {
@@ -70,21 +78,27 @@ func (w *walker) constant(key string) {
 }
 
 func (w *walker) block(stmts []ast.Stmt) {
-	for _, s := range stmts {
-		w.stmt(s)
+	for i := range stmts {
+		w.stmt(&stmts[i])
 	}
 }
 
-func (w *walker) stmt(s ast.Stmt) {
-	w.at(s)
-	switch s := s.(type) {
+func (w *walker) stmt(p *ast.Stmt) {
+	w.at(*p)
+	switch s := (*p).(type) {
 	case *ast.AssignStmt:
 		w.exprs(s.Lhs)
 		w.exprs(s.Rhs)
-		w.assignment(s)
+		*p = w.assignment(s)
 	case *ast.LocalAssignStmt:
 		w.exprs(s.Exprs)
-		w.locals += len(s.Names)
+		w.declare(s.Names...)
+		if len(s.Names) == 1 && len(s.Exprs) == 1 {
+			// As local function, in which the variable exists already, gopher-lua compiles this if the function is all.
+			if f, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
+				s.Exprs[0] = orNil(f)
+			}
+		}
 	case *ast.FuncCallStmt:
 		w.expr(&s.Expr)
 	case *ast.DoBlockStmt:
@@ -105,11 +119,12 @@ func (w *walker) stmt(s ast.Stmt) {
 		if s.Step != nil {
 			w.bound(&s.Step, forStepKey)
 		}
-		w.locals += 4
+		w.declare(s.Name, "", "", "")
 		w.block(s.Stmts)
 	case *ast.GenericForStmt:
 		w.exprs(s.Exprs)
-		w.locals += 3 + len(s.Names)
+		w.declare(s.Names...)
+		w.declare("", "", "")
 		w.block(s.Stmts)
 	case *ast.FuncDefStmt:
 		if s.Name.Func != nil {
@@ -132,44 +147,18 @@ func (w *walker) exprs(list []ast.Expr) {
 	}
 }
 
-// assignment keeps calls away from the last parameter of a function: gopher-lua compiles p = (f(p)) and p, x = f(p), 1 so
-// that the function is loaded into the variable before the argument is taken from it. It does not do so for a call that
-// may have many values.
-func (w *walker) assignment(s *ast.AssignStmt) {
-	for i, e := range s.Rhs {
-		call, ok := e.(*ast.FuncCallExpr)
-		if !ok {
-			continue
-		}
-		last := i == len(s.Rhs)-1
-		if last && len(s.Lhs) == len(s.Rhs) {
-			call.AdjustRet = false // one value is asked for
-			continue
-		}
-		if last && !call.AdjustRet || i >= len(s.Lhs) {
-			continue
-		}
-		if v, ok := s.Lhs[i].(*ast.IdentExpr); ok && v.Value == w.param {
-			none := &ast.NilExpr{}
-			none.SetLine(call.Line())
-			or := &ast.LogicalOpExpr{Operator: "or", Lhs: none, Rhs: call}
-			or.SetLine(call.Line())
-			s.Rhs[i] = or
-		}
-	}
-}
-
 // function walks a function with constants of its own.
 func (w *walker) function(f *ast.FunctionExpr) {
-	constants, locals, param := w.constants, w.locals, w.param
-	w.constants = make(map[string]int)
+	saved := *w
+	w.constants, w.declared = make(map[string]int), make(map[string]bool)
 	w.param = "self"
 	if n := len(f.ParList.Names); n > 0 {
 		w.param = f.ParList.Names[n-1]
 	}
-	w.locals += len(f.ParList.Names) + 2
+	w.declare(f.ParList.Names...)
+	w.declare("self", "arg")
 	w.block(f.Stmts)
-	w.constants, w.locals, w.param = constants, locals, param
+	w.constants, w.declared, w.locals, w.param = saved.constants, saved.declared, saved.locals, saved.param
 }
 
 func (w *walker) expr(p *ast.Expr) {
@@ -263,12 +252,7 @@ func (w *walker) concat(e *ast.StringConcatOpExpr) ast.Expr {
 	}
 	for i := range operands {
 		w.expr(&operands[i])
-		switch o := operands[i].(type) { // one value of each
-		case *ast.FuncCallExpr:
-			o.AdjustRet = true
-		case *ast.Comma3Expr:
-			o.AdjustRet = true
-		}
+		oneValue(operands[i])
 	}
 	if len(operands) > maxOperands {
 		t := &ast.TableExpr{}
@@ -305,13 +289,9 @@ func (w *walker) operator(key string, line int, operands []ast.Expr) ast.Expr {
 // as it is.
 func (w *walker) bound(p *ast.Expr, key string) {
 	w.expr(p)
-	switch e := (*p).(type) {
+	switch (*p).(type) {
 	case *ast.NumberExpr, *ast.UnaryMinusOpExpr, *ast.UnaryLenOpExpr, *ast.ArithmeticOpExpr:
 		return
-	case *ast.FuncCallExpr:
-		e.AdjustRet = true
-	case *ast.Comma3Expr:
-		e.AdjustRet = true
 	}
-	*p = w.operator(key, (*p).Line(), []ast.Expr{*p})
+	*p = w.operator(key, (*p).Line(), []ast.Expr{oneValue(*p)})
 }
