@@ -35,7 +35,6 @@ type walker struct {
 	locals    int             // variables declared in the enclosing functions
 	constants map[string]int  // of the function
 	declared  map[string]bool // names of its variables until now
-	param     string          // its last parameter
 }
 
 func (w *walker) fail(text string) {
@@ -151,14 +150,10 @@ func (w *walker) exprs(list []ast.Expr) {
 func (w *walker) function(f *ast.FunctionExpr) {
 	saved := *w
 	w.constants, w.declared = make(map[string]int), make(map[string]bool)
-	w.param = "self"
-	if n := len(f.ParList.Names); n > 0 {
-		w.param = f.ParList.Names[n-1]
-	}
 	w.declare(f.ParList.Names...)
 	w.declare("self", "arg")
 	w.block(f.Stmts)
-	w.constants, w.declared, w.locals, w.param = saved.constants, saved.declared, saved.locals, saved.param
+	w.constants, w.declared, w.locals = saved.constants, saved.declared, saved.locals
 }
 
 func (w *walker) expr(p *ast.Expr) {
