@@ -43,7 +43,11 @@ func TestCallIntoScript(t *testing.T) {
 	if r, took := clients[1].call("add", amf.Number(1), amf.Number(1)); r.Err != nil || took > 5*time.Second {
 		t.Errorf("another application: %v after %v", r.Err, took)
 	}
-	if text := <-spun; !strings.Contains(text, "interrupted") {
+	text := <-spun
+	for _, p := range append(clients, spinner) {
+		p.close()
+	}
+	if !strings.Contains(text, "interrupted") {
 		t.Errorf("the endless call ended with %s", text)
 	}
 }

@@ -208,6 +208,7 @@ func (w *walker) tableExpr(e *ast.TableExpr) {
 	for i, f := range e.Fields {
 		if f.Key != nil {
 			w.expr(&f.Key)
+			oneValue(f.Value) // at the end gopher-lua would store all of them
 		} else if positional++; positional > maxPositional {
 			if i == len(e.Fields)-1 && manyValues(f.Value) {
 				w.fail("table constructor too long")
