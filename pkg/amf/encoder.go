@@ -107,14 +107,19 @@ func AppendAMF3(b []byte, v Value) ([]byte, error) {
 	return e.Append(b, v)
 }
 
-// enter starts writing the content of v.
+// enter starts writing the content of v, where no reference can stand for v inside itself.
 func (e *Encoder) enter(v Value) error {
+	if slices.Contains(e.shallow[:min(e.depth, len(e.shallow))], v) || slices.Contains(e.deep, v) {
+		return encodeError(ErrCycle, KindOf(v).String())
+	}
+	return e.nest(v)
+}
+
+// nest starts writing the content of v.
+func (e *Encoder) nest(v Value) error {
 	maxDepth := e.MaxDepth
 	if maxDepth == 0 {
 		maxDepth = DefaultDepth
-	}
-	if slices.Contains(e.shallow[:min(e.depth, len(e.shallow))], v) || slices.Contains(e.deep, v) {
-		return encodeError(ErrCycle, KindOf(v).String())
 	}
 	if e.depth >= maxDepth {
 		return encodeError(ErrLimit, KindOf(v).String())

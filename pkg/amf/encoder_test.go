@@ -251,3 +251,23 @@ func TestObjectMembers(t *testing.T) {
 		t.Error(v, ok)
 	}
 }
+
+// The tables of AMF0 and AMF3 are two: an array that AMF0 began is written once more where AMF3 points to it.
+func TestCycleThroughSwitch(t *testing.T) {
+	outer := &Array{Named: []Member{{"a", Null{}}}}
+	inner := &Array{Named: []Member{{"b", Null{}}}, Dense: []Value{outer}} // which only AMF3 keeps
+	outer.Named[0].Value = inner
+	e := Encoder{Mode: AMF0Plus, Refs: AllRefs}
+	msg, err := e.Append(nil, outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := NewReader(msg, Limits{}).Next()
+	if err != nil {
+		t.Fatalf("%x: %v", msg, err)
+	}
+	again := got.(*Array).Named[0].Value.(*Array).Dense[0].(*Array)
+	if in := again.Named[0].Value.(*Array); in.Dense[0] != Value(again) {
+		t.Fatalf("%x: the cycle is lost", msg)
+	}
+}

@@ -108,7 +108,11 @@ func marker3(v Value) byte {
 }
 
 func (e *Encoder) nested3(b []byte, v Value) ([]byte, error) {
-	if err := e.enter(v); err != nil {
+	enter := e.enter
+	if e.Refs == AllRefs { // what began in AMF0 may come again once, as the tables differ
+		enter = e.nest
+	}
+	if err := enter(v); err != nil {
 		return b, err
 	}
 	var err error

@@ -7,28 +7,20 @@ import (
 )
 
 // assignment replaces assignments that gopher-lua compiles wrongly, because it evaluates an expression right into the
-// local variable that gets the value:
+// local variable that gets the value, and mistakes registers:
 //
 //	a, b = b, a       the second expression sees the new a
 //	t, t.x = {}, 1    so does the field
+//	g, t.x = 1, a     a global g gets the name of the field
 //	p = (f(p))        for the last parameter p the function takes its place before the argument is taken from it
 func (w *walker) assignment(s *ast.AssignStmt) ast.Stmt {
-	if (len(s.Lhs) > 1 || len(s.Rhs) > 1) && w.assignsLocal(s) {
+	if len(s.Lhs) > 1 || len(s.Rhs) > 1 {
 		return w.parallel(s)
 	}
-	if call, ok := s.Rhs[0].(*ast.FuncCallExpr); ok && len(s.Lhs) == 1 && len(s.Rhs) == 1 {
+	if call, ok := s.Rhs[0].(*ast.FuncCallExpr); ok {
 		call.AdjustRet = false // one value is asked for, and calls that may have many are compiled rightly
 	}
 	return s
-}
-
-func (w *walker) assignsLocal(s *ast.AssignStmt) bool {
-	for _, e := range s.Lhs {
-		if v, ok := e.(*ast.IdentExpr); ok && w.declared[v.Value] {
-			return true
-		}
-	}
-	return false
 }
 
 // parallel evaluates all expressions into variables that no script can name, then assigns from right to left as Lua 5.1

@@ -32,9 +32,8 @@ type walker struct {
 	limit int
 	cost  int
 
-	locals    int             // variables declared in the enclosing functions
-	constants map[string]int  // of the function
-	declared  map[string]bool // names of its variables until now
+	locals    int            // variables declared in the enclosing functions
+	constants map[string]int // of the function
 }
 
 func (w *walker) fail(text string) {
@@ -58,15 +57,8 @@ func (w *walker) at(n ast.PositionHolder) {
 }
 
 func (w *walker) chunk(stmts []ast.Stmt) {
-	w.constants, w.declared = make(map[string]int), make(map[string]bool)
+	w.constants = make(map[string]int)
 	w.block(stmts)
-}
-
-func (w *walker) declare(names ...string) {
-	w.locals += len(names)
-	for _, name := range names {
-		w.declared[name] = true
-	}
 }
 
 func (w *walker) constant(key string) {
@@ -91,7 +83,7 @@ func (w *walker) stmt(p *ast.Stmt) {
 		*p = w.assignment(s)
 	case *ast.LocalAssignStmt:
 		w.exprs(s.Exprs)
-		w.declare(s.Names...)
+		w.locals += len(s.Names)
 		if len(s.Names) == 1 && len(s.Exprs) == 1 {
 			// As local function, in which the variable exists already, gopher-lua compiles this if the function is all.
 			if f, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
@@ -118,12 +110,11 @@ func (w *walker) stmt(p *ast.Stmt) {
 		if s.Step != nil {
 			w.bound(&s.Step, forStepKey)
 		}
-		w.declare(s.Name, "", "", "")
+		w.locals += 4
 		w.block(s.Stmts)
 	case *ast.GenericForStmt:
 		w.exprs(s.Exprs)
-		w.declare(s.Names...)
-		w.declare("", "", "")
+		w.locals += 3 + len(s.Names)
 		w.block(s.Stmts)
 	case *ast.FuncDefStmt:
 		if s.Name.Func != nil {
@@ -148,12 +139,11 @@ func (w *walker) exprs(list []ast.Expr) {
 
 // function walks a function with constants of its own.
 func (w *walker) function(f *ast.FunctionExpr) {
-	saved := *w
-	w.constants, w.declared = make(map[string]int), make(map[string]bool)
-	w.declare(f.ParList.Names...)
-	w.declare("self", "arg")
+	constants, locals := w.constants, w.locals
+	w.constants = make(map[string]int)
+	w.locals += len(f.ParList.Names) + 2
 	w.block(f.Stmts)
-	w.constants, w.declared, w.locals = saved.constants, saved.declared, saved.locals
+	w.constants, w.locals = constants, locals
 }
 
 func (w *walker) expr(p *ast.Expr) {
