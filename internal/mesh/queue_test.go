@@ -1,0 +1,217 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+const kindAudio = 8
+
+func rpc(handler string, size int) message {
+	return message{handler: handler, payload: make([]byte, size)}
+}
+
+func frame(stream string, kind uint8, key bool, size int) message {
+	return message{handler: "onVideo", payload: make([]byte, size), media: true, stream: stream, kind: kind, key: key}
+}
+
+// drain takes out everything that is queued.
+func drain(q *queue) (all []message) {
+	for q.stats().messages > 0 {
+		b, _ := q.pop(nil)
+		all = append(all, b...)
+	}
+	return all
+}
+
+func mustPush(t *testing.T, q *queue, list ...message) {
+	t.Helper()
+	for _, m := range list {
+		if err := q.push(m); err != nil {
+			t.Fatalf("%s of %d bytes: %v", m.handler, len(m.payload), err)
+		}
+	}
+}
+
+// Messages come out in the order in which they went in, media among calls.
+func TestQueueOrder(t *testing.T) {
+	q := newQueue(1 << 20)
+	var want []string
+	for i := range 100 {
+		m := rpc(fmt.Sprint("f", i), 10)
+		m.media = i%3 == 0
+		mustPush(t, q, m)
+		want = append(want, m.handler)
+	}
+	var got []string
+	for _, m := range drain(q) {
+		got = append(got, m.handler)
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Calls are never dropped: what has no room is an error, and there is room for calls however much media
+// is sent.
+func TestQueueCallsOverflow(t *testing.T) {
+	const limit = 64 << 10
+	q := newQueue(limit)
+	for range 100 {
+		mustPush(t, q, frame("a", kindAudio, false, 1000))
+	}
+	if s := q.stats(); s.dropped == 0 || s.bytes > limit*3/4 {
+		t.Fatalf("media took %d of %d bytes, %d dropped", s.bytes, limit, s.dropped)
+	}
+	for i := 0; ; i++ {
+		err := q.push(rpc("f", 1000))
+		if errors.Is(err, errQueueFull) {
+			if i < 10 {
+				t.Errorf("only %d calls had room beside media", i)
+			}
+			break
+		}
+		if err != nil || i > 64 {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+	if s := q.stats(); s.bytes > limit {
+		t.Errorf("%d bytes are queued, limit %d", s.bytes, limit)
+	}
+}
+
+// Video that has no room is left out up to the next key frame of its stream; other streams and audio go
+// on as soon as there is room.
+func TestQueueVideoGoesOnAtKeyFrame(t *testing.T) {
+	q := newQueue(16 << 10)
+	mustPush(t, q, frame("a", kindVideo, true, 6000), frame("a", kindVideo, false, 5000))
+	mustPush(t, q, frame("a", kindVideo, false, 6000)) // no room
+	if s := q.stats(); s.dropped != 1 || s.droppedBytes != 6000 {
+		t.Fatalf("%+v", s)
+	}
+	drain(q)
+	q.push(frame("a", kindVideo, false, 1)) // decoding needs the one that was dropped
+	q.push(frame("a", kindAudio, false, 2))
+	q.push(frame("b", kindVideo, false, 3))
+	q.push(frame("a", kindVideo, true, 4))
+	q.push(frame("a", kindVideo, false, 5))
+	var got []int
+	for _, m := range drain(q) {
+		got = append(got, len(m.payload))
+	}
+	if fmt.Sprint(got) != "[2 3 4 5]" {
+		t.Errorf("sent after the gap: %v", got)
+	}
+}
+
+// A key frame that has no room itself does not end the gap.
+func TestQueueDroppedKeyFrame(t *testing.T) {
+	q := newQueue(16 << 10)
+	mustPush(t, q, frame("a", kindVideo, true, 11000), frame("a", kindVideo, true, 11000), frame("a", kindVideo, false, 1))
+	if s := q.stats(); s.messages != 1 || s.dropped != 2 {
+		t.Errorf("%+v: a frame without its key frame is queued", s)
+	}
+}
+
+// What is being written still counts, so that a stalled connection cannot take twice the limit; a batch
+// is bounded.
+func TestQueueBatch(t *testing.T) {
+	q := newQueue(4 << 20)
+	for range 20 {
+		mustPush(t, q, rpc("f", 100<<10))
+	}
+	all := q.stats().bytes
+	batch, ok := q.pop(make([]message, 0, 64))
+	if !ok || len(batch) != 2 {
+		t.Errorf("%d messages in a batch", len(batch))
+	}
+	if s := q.stats(); s.bytes != all || s.messages != 18 {
+		t.Errorf("%+v while the batch is written, %d bytes before", s, all)
+	}
+	q.pop(batch)
+	if s := q.stats(); s.bytes >= all {
+		t.Errorf("%+v: the written batch still counts", s)
+	}
+	big := newQueue(4 << 20)
+	mustPush(t, big, rpc("f", 1<<20))
+	if batch, _ := big.pop(nil); len(batch) != 1 {
+		t.Error("a message larger than a batch is not sent")
+	}
+}
+
+// The writer waits for messages; closing lets it have the rest and ends it.
+func TestQueueClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1 << 20)
+		var got []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			var batch []message
+			for ok := true; ok; {
+				if batch, ok = q.pop(batch); ok {
+					got = append(got, batch[0].handler)
+				}
+			}
+		}()
+		synctest.Wait()
+		mustPush(t, q, rpc("a", 1))
+		synctest.Wait()
+		mustPush(t, q, rpc("b", 1))
+		q.close()
+		if err := q.push(rpc("c", 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("push after close: %v", err)
+		}
+		<-done
+		if fmt.Sprint(got) != "[a b]" {
+			t.Errorf("the writer got %v", got)
+		}
+	})
+}
+
+// Streams that end while they wait for a key frame are not remembered for ever.
+func TestQueueForgetsStreams(t *testing.T) {
+	q := newQueue(4 << 10)
+	mustPush(t, q, frame("a", kindVideo, true, 2800))
+	for i := range 3 * maxSkipped {
+		mustPush(t, q, frame(fmt.Sprint(i), kindVideo, false, 2800))
+	}
+	if n := len(q.skipped); n > maxSkipped {
+		t.Errorf("%d streams are remembered", n)
+	}
+}
+
+func TestQueueAllocations(t *testing.T) {
+	q := newQueue(1 << 20)
+	call, key, inter := rpc("f", 100), frame("a", kindVideo, true, 100), frame("a", kindVideo, false, 100)
+	batch := make([]message, 0, 64)
+	if n := testing.AllocsPerRun(1000, func() {
+		for range 8 {
+			q.push(call)
+			q.push(key)
+			q.push(inter)
+		}
+		for q.stats().messages > 0 {
+			batch, _ = q.pop(batch)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for 24 messages", n)
+	}
+}
+
+func BenchmarkQueue(b *testing.B) {
+	q := newQueue(1 << 20)
+	m := frame("a", kindVideo, true, 1000)
+	batch := make([]message, 0, 64)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		q.push(m)
+		if i%64 == 63 {
+			batch, _ = q.pop(batch)
+		}
+	}
+}
