@@ -15,7 +15,7 @@ func rpc(handler string, size int) message {
 	return message{handler: handler, payload: make([]byte, size)}
 }
 
-func frame(stream string, kind uint8, key bool, size int) message {
+func packet(stream string, kind uint8, key bool, size int) message {
 	return message{handler: "onVideo", payload: make([]byte, size), media: true, stream: stream, kind: kind, key: key}
 }
 
@@ -62,7 +62,7 @@ func TestQueueCallsOverflow(t *testing.T) {
 	const limit = 64 << 10
 	q := newQueue(limit)
 	for range 100 {
-		mustPush(t, q, frame("a", kindAudio, false, 1000))
+		mustPush(t, q, packet("a", kindAudio, false, 1000))
 	}
 	if s := q.stats(); s.dropped == 0 || s.bytes > limit*3/4 {
 		t.Fatalf("media took %d of %d bytes, %d dropped", s.bytes, limit, s.dropped)
@@ -88,17 +88,17 @@ func TestQueueCallsOverflow(t *testing.T) {
 // on as soon as there is room.
 func TestQueueVideoGoesOnAtKeyFrame(t *testing.T) {
 	q := newQueue(16 << 10)
-	mustPush(t, q, frame("a", kindVideo, true, 6000), frame("a", kindVideo, false, 5000))
-	mustPush(t, q, frame("a", kindVideo, false, 6000)) // no room
+	mustPush(t, q, packet("a", kindVideo, true, 6000), packet("a", kindVideo, false, 5000))
+	mustPush(t, q, packet("a", kindVideo, false, 6000)) // no room
 	if s := q.stats(); s.dropped != 1 || s.droppedBytes != 6000 {
 		t.Fatalf("%+v", s)
 	}
 	drain(q)
-	q.push(frame("a", kindVideo, false, 1)) // decoding needs the one that was dropped
-	q.push(frame("a", kindAudio, false, 2))
-	q.push(frame("b", kindVideo, false, 3))
-	q.push(frame("a", kindVideo, true, 4))
-	q.push(frame("a", kindVideo, false, 5))
+	q.push(packet("a", kindVideo, false, 1)) // decoding needs the one that was dropped
+	q.push(packet("a", kindAudio, false, 2))
+	q.push(packet("b", kindVideo, false, 3))
+	q.push(packet("a", kindVideo, true, 4))
+	q.push(packet("a", kindVideo, false, 5))
 	var got []int
 	for _, m := range drain(q) {
 		got = append(got, len(m.payload))
@@ -111,7 +111,7 @@ func TestQueueVideoGoesOnAtKeyFrame(t *testing.T) {
 // A key frame that has no room itself does not end the gap.
 func TestQueueDroppedKeyFrame(t *testing.T) {
 	q := newQueue(16 << 10)
-	mustPush(t, q, frame("a", kindVideo, true, 11000), frame("a", kindVideo, true, 11000), frame("a", kindVideo, false, 1))
+	mustPush(t, q, packet("a", kindVideo, true, 11000), packet("a", kindVideo, true, 11000), packet("a", kindVideo, false, 1))
 	if s := q.stats(); s.messages != 1 || s.dropped != 2 {
 		t.Errorf("%+v: a frame without its key frame is queued", s)
 	}
@@ -176,9 +176,9 @@ func TestQueueClose(t *testing.T) {
 // Streams that end while they wait for a key frame are not remembered for ever.
 func TestQueueForgetsStreams(t *testing.T) {
 	q := newQueue(4 << 10)
-	mustPush(t, q, frame("a", kindVideo, true, 2800))
+	mustPush(t, q, packet("a", kindVideo, true, 2800))
 	for i := range 3 * maxSkipped {
-		mustPush(t, q, frame(fmt.Sprint(i), kindVideo, false, 2800))
+		mustPush(t, q, packet(fmt.Sprint(i), kindVideo, false, 2800))
 	}
 	if n := len(q.skipped); n > maxSkipped {
 		t.Errorf("%d streams are remembered", n)
@@ -187,7 +187,7 @@ func TestQueueForgetsStreams(t *testing.T) {
 
 func TestQueueAllocations(t *testing.T) {
 	q := newQueue(1 << 20)
-	call, key, inter := rpc("f", 100), frame("a", kindVideo, true, 100), frame("a", kindVideo, false, 100)
+	call, key, inter := rpc("f", 100), packet("a", kindVideo, true, 100), packet("a", kindVideo, false, 100)
 	batch := make([]message, 0, 64)
 	if n := testing.AllocsPerRun(1000, func() {
 		for range 8 {
@@ -205,7 +205,7 @@ func TestQueueAllocations(t *testing.T) {
 
 func BenchmarkQueue(b *testing.B) {
 	q := newQueue(1 << 20)
-	m := frame("a", kindVideo, true, 1000)
+	m := packet("a", kindVideo, true, 1000)
 	batch := make([]message, 0, 64)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

@@ -63,6 +63,9 @@ func (r *Reader) Reset(b []byte, l Limits) {
 // More says whether another value can be tried: bytes are left and nothing failed.
 func (r *Reader) More() bool { return r.err == nil && r.pos < len(r.b) }
 
+// Elements is how many values and member names were read.
+func (r *Reader) Elements() int { return r.limits.Elements - r.left }
+
 // Offset is where the next value starts.
 func (r *Reader) Offset() int { return r.pos }
 

@@ -1,0 +1,104 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The kinds of control messages. Those from kindPing on are only sent to servers whose hello has node.id:
+// MonaServer 1.x takes any kind but 0 for a hello.
+const (
+	kindReject    = 0
+	kindHello     = 1
+	kindPing      = 2 // nothing follows: this server lives
+	kindOffer     = 3 // bool have, bool dialling: settle.go
+	kindConfirm   = 4 // nothing follows: this link stays
+	kindDuplicate = 5 // nothing follows: another link stays
+)
+
+const (
+	maxHello      = 1 << 20
+	maxHelloPairs = 4096
+	maxReason     = 1 << 10 // bytes of a reason, more is cut off
+)
+
+// pair is a parameter of a hello.
+type pair struct{ key, value string }
+
+// appendHello appends the control message that begins a link.
+func appendHello(b []byte, pairs []pair) []byte {
+	b = append(b, kindHello)
+	for _, p := range pairs {
+		b = appendText(appendText(b, p.key), p.value)
+	}
+	return b
+}
+
+// parseHello reads what follows the kind. The last of several values of a key counts.
+func parseHello(b []byte) (map[string]string, error) {
+	if len(b) > maxHello {
+		return nil, fmt.Errorf("a hello of %d bytes, at most %d are accepted", len(b), maxHello)
+	}
+	m := map[string]string{}
+	for n := 0; len(b) > 0; n++ {
+		if n == maxHelloPairs {
+			return nil, fmt.Errorf("a hello of more than %d parameters", maxHelloPairs)
+		}
+		key, rest, err := cutText(b)
+		if err != nil {
+			return nil, fmt.Errorf("hello: %w", err)
+		}
+		value, rest, err := cutText(rest)
+		if err != nil {
+			return nil, fmt.Errorf("hello: %w", err)
+		}
+		m[key] = value
+		b = rest
+	}
+	return m, nil
+}
+
+// unknownError is the reason of a rejection that has none.
+const unknownError = "Unknown error"
+
+func appendReject(b []byte, reason string) []byte {
+	if reason == "" {
+		reason = unknownError
+	}
+	return appendText(append(b, kindReject), reason[:min(len(reason), maxReason)])
+}
+
+// parseReject reads what follows the kind. An empty control message is a rejection too.
+func parseReject(b []byte) string {
+	reason, _, err := cutText(b)
+	if err != nil || reason == "" {
+		return unknownError
+	}
+	return reason[:min(len(reason), maxReason)]
+}
+
+var errVersion = errors.New("a control message of another version of the protocol: is this a server of this kind?")
+
+// keyPing is a key of the hello: seconds between the pings that the sender sends. keyNodeID (auth.go) is an
+// identity that differs in every process.
+const keyPing = "node.ping"
+
+// neverTold are the prefixes of keys that other servers have no business with.
+var neverTold = []string{"application.", "arguments.", "logs.", "servers.targets", "servers.secret", "servers.tls.", "servers.private", "servers.allow", "node."}
+
+// announced are the parameters of a hello: the configuration without what must not leave the server, sorted
+// by key.
+func announced(params map[string]string, private []string) []pair {
+	var list []pair
+	for key, value := range params {
+		hidden := func(prefix string) bool { return strings.HasPrefix(strings.ToLower(key), prefix) }
+		secret := func(name string) bool { return strings.EqualFold(key, name) }
+		if !slices.ContainsFunc(neverTold, hidden) && !slices.ContainsFunc(private, secret) {
+			list = append(list, pair{key, value})
+		}
+	}
+	slices.SortFunc(list, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	return list
+}

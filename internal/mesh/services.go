@@ -1,0 +1,55 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// services is the handler whose messages name applications: "" is the root, others are like /Games/chess.
+const services = "."
+
+// maxPath is the longest path of an application that is accepted, in bytes.
+const maxPath = 1024
+
+func appendServices(b []byte, paths ...string) []byte {
+	for _, p := range paths {
+		b = appendText(b, p)
+	}
+	return b
+}
+
+// parseServices reads the paths. Those that are not safe are left out; err then names the first of them.
+func parseServices(b []byte) (paths []string, err error) {
+	for len(b) > 0 {
+		p, rest, cut := cutText(b)
+		if cut != nil {
+			return paths, fmt.Errorf("list of applications: %w", cut)
+		}
+		b = rest
+		if bad := checkPath(p); bad == nil {
+			paths = append(paths, p)
+		} else if err == nil {
+			err = fmt.Errorf("application %.80q: %w", p, bad)
+		}
+	}
+	return paths, err
+}
+
+var errPath = errors.New("this is not the path of an application")
+
+// checkPath accepts what cannot lead out of the folder of the applications.
+func checkPath(p string) error {
+	if p == "" {
+		return nil
+	}
+	if len(p) > maxPath || p[0] != '/' || strings.ContainsAny(p, "\\\x00:") {
+		return errPath
+	}
+	for part := range strings.SplitSeq(p[1:], "/") {
+		if part == "" || part == "." || part == ".." {
+			return errPath
+		}
+	}
+	return nil
+}

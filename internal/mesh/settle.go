@@ -1,0 +1,353 @@
+package mesh
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Two servers that have each other among their targets make two links. Of these one is chosen before the
+// applications see any, by the server with the lower node.id alone, so that both agree whatever the order of
+// events:
+//
+//	higher → lower   offer       after the hellos, on every link: have = it still has another link to us;
+//	                             dialling = one of its targets may be us, and it dials it now
+//	lower → higher   confirm     this link stays
+//	lower → higher   duplicate   this one does not
+//
+// The link that the lower one dialled stays, if there is one soon enough; the properties of the targets of
+// both are put together on it. A link that is confirmed stays, unless the higher one has lost it without our
+// seeing it (have is false) or confirms another: then it is a half-open connection, and the new one takes
+// its place.
+//
+// Servers without node.id are admitted as they come.
+
+// settling is what a link's admission needs to know. It belongs to Node.mu.
+type settling struct {
+	shown atomic.Bool // the applications see it; may be read without the lock
+	gone  bool        // they do no more
+
+	offered, have, dialling bool
+	verdict                 error // why we gave the link up
+}
+
+// settleWait is how long a link waits for a better one.
+const settleWait = 2 * time.Second
+
+// neighbour is a server with node.id. It belongs to Node.mu.
+type neighbour struct {
+	id        string
+	link      *Link         // the one that stays
+	over      chan struct{} // closed when link ended
+	waiting   []*Link       // others, admitted
+	elsewhere map[string]string
+	hold      *time.Timer // while a link waits for a better one
+	waited    bool
+}
+
+// admit takes a link after its hello.
+func (n *Node) admit(l *Link) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forgetPending(l)
+	switch {
+	case n.stopping:
+		return errStopping
+	case l.peer == n.id:
+		return errSelf
+	case len(n.links) >= maxLinks:
+		return errManyLinks
+	}
+	if l.dial != nil {
+		l.dial.peer, l.dial.link = l.peer, l
+	}
+	if l.peer == "" {
+		n.warnDouble(l)
+		l.merge(nil, n.propertiesOf(l))
+		n.show(l)
+		return nil
+	}
+	b := n.neighbours[l.peer]
+	if b == nil {
+		b = &neighbour{id: l.peer, elsewhere: map[string]string{}}
+		n.neighbours[l.peer] = b
+	}
+	b.waiting = append(b.waiting, l)
+	if !n.decides(b) {
+		have, dialling := b.link != nil || len(b.waiting) > 1, n.mayDial(l)
+		l.control([]byte{kindOffer, flag(have), flag(dialling)})
+	}
+	return nil
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// decides reports whether we choose the link.
+func (n *Node) decides(b *neighbour) bool { return n.id < b.id }
+
+func (n *Node) propertiesOf(l *Link) []Property {
+	if l.dial == nil {
+		return nil
+	}
+	return l.dial.target.Properties
+}
+
+// mayDial finds out whether one of our targets may be the server that dialled l, and does not know it yet;
+// then it is dialled now.
+func (n *Node) mayDial(l *Link) bool {
+	if l.dial != nil || l.serves == 0 {
+		return false
+	}
+	for addr, d := range n.dialers {
+		if d.link == nil && !d.covered && addr.Addr() == l.addr.Addr() && addr.Port() == l.serves {
+			d.nudge()
+			return true
+		}
+	}
+	return false
+}
+
+// warnDouble tells of two links with a server that does not know how to choose.
+func (n *Node) warnDouble(l *Link) {
+	for addr, d := range n.dialers {
+		if l.dial == nil && l.serves != 0 && addr.Addr() == l.addr.Addr() && addr.Port() == l.serves {
+			l.log.Warn().Stringer("target", d).Msg("this server is a target and connects here as well: applications see it twice. Remove one of the two entries of servers.targets")
+			return
+		}
+	}
+}
+
+// negotiate handles a control message about which link stays.
+func (n *Node) negotiate(l *Link, b []byte) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	nb := n.neighbours[l.peer]
+	if nb == nil || l.gone {
+		return nil
+	}
+	switch kind := b[0]; {
+	case kind == kindOffer && n.decides(nb) && len(b) == 3 && !l.offered:
+		l.offered, l.have, l.dialling = true, b[1] != 0, b[2] != 0
+		n.settle(nb)
+	case kind == kindConfirm && !n.decides(nb) && !l.shown.Load():
+		n.replace(nb)
+		n.confirm(nb, l)
+	case kind == kindDuplicate && !n.decides(nb):
+		n.giveUp(nb, l)
+		return errDuplicate
+	}
+	return nil
+}
+
+// replace ends a link in whose place another comes.
+func (n *Node) replace(b *neighbour) {
+	if old := b.link; old != nil {
+		n.unlink(b, errReplaced)
+		go old.end(errReplaced)
+	}
+}
+
+func (n *Node) unlink(b *neighbour, err error) {
+	n.hide(b.link, err)
+	close(b.over)
+	b.link = nil
+	clear(b.elsewhere)
+	for _, d := range n.dialers {
+		if d.peer == b.id {
+			d.covered = false
+		}
+	}
+}
+
+// settle chooses the link of a neighbour.
+func (n *Node) settle(b *neighbour) {
+	var ours, theirs, best *Link
+	for _, l := range b.waiting {
+		switch {
+		case !l.offered:
+		case b.link != nil && !l.have:
+			n.replace(b)
+		}
+	}
+	for _, l := range append([]*Link(nil), b.waiting...) {
+		switch {
+		case !l.offered:
+		case b.link != nil:
+			n.giveUp(b, l)
+			l.lastWord([]byte{kindDuplicate})
+		case l.dial != nil:
+			ours = l
+		default:
+			theirs = l
+		}
+	}
+	if best = ours; best == nil {
+		best = theirs
+	}
+	if best == nil {
+		return
+	}
+	if !b.waited && (ours == nil && n.expects(b, theirs) || theirs == nil && ours.dialling) {
+		if b.hold == nil {
+			b.hold = time.AfterFunc(settleWait, func() { n.settleNow(b) })
+		}
+		return
+	}
+	n.confirm(b, best)
+	best.control([]byte{kindConfirm})
+	n.settle(b) // the others are not needed
+}
+
+// expects reports whether a link that we dialled may come soon.
+func (n *Node) expects(b *neighbour, theirs *Link) bool {
+	for _, l := range b.waiting {
+		if l.dial != nil {
+			return true
+		}
+	}
+	return n.mayDial(theirs)
+}
+
+func (n *Node) settleNow(b *neighbour) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.neighbours[b.id] == b {
+		b.waited = true
+		n.settle(b)
+	}
+}
+
+// confirm makes l the link of its server.
+func (n *Node) confirm(b *neighbour, l *Link) {
+	b.remove(l)
+	b.stopHold()
+	b.link, b.over = l, make(chan struct{})
+	n.mergeAll(b)
+	n.show(l)
+}
+
+func (b *neighbour) stopHold() {
+	if b.hold != nil {
+		b.hold.Stop()
+	}
+	b.hold, b.waited = nil, false
+}
+
+func (b *neighbour) remove(l *Link) {
+	for i, w := range b.waiting {
+		if w == l {
+			b.waiting = append(b.waiting[:i:i], b.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// giveUp notes that l does not stay, and keeps what came over it.
+func (n *Node) giveUp(b *neighbour, l *Link) {
+	b.remove(l)
+	l.verdict = errDuplicate
+	if l.dial != nil {
+		l.dial.covered = true
+	}
+	n.counters.Duplicates.Add(1)
+	for k, v := range l.received {
+		b.elsewhere[k] = v
+	}
+	who := "this server"
+	if l.dial == nil {
+		who = "the other server"
+	}
+	l.log.Info().Str("dialled", who).Msg("second link to the same server: the other link stays, with the properties of both targets")
+	if b.link != nil {
+		n.mergeAll(b)
+		n.handler.ServerChanged(b.link)
+	}
+}
+
+// mergeAll puts the parameters of a neighbour together.
+func (n *Node) mergeAll(b *neighbour) {
+	var properties [][]Property
+	for _, d := range n.dialers {
+		if d.peer == b.id && d != b.link.dial {
+			properties = append(properties, d.target.Properties)
+		}
+	}
+	b.link.merge(b.elsewhere, append(properties, n.propertiesOf(b.link))...)
+}
+
+// update takes the parameters of a second hello.
+func (n *Node) update(l *Link, params map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.learn(params)
+	if !l.shown.Load() || l.gone {
+		return
+	}
+	if b := n.neighbours[l.peer]; b != nil && b.link == l {
+		n.mergeAll(b)
+	} else {
+		l.merge(nil, n.propertiesOf(l))
+	}
+	n.handler.ServerChanged(l)
+}
+
+// show lets the applications see a server.
+func (n *Node) show(l *Link) {
+	n.links[l] = struct{}{}
+	n.counters.Links.Add(1)
+	n.counters.Connections.Add(1)
+	l.in.limit(0)
+	l.shown.Store(true)
+	n.note(l.log).Bool("target", l.dial != nil).Msg("Connection established with " + l.addr.String() + " server")
+	n.handler.ServerConnected(l)
+}
+
+// hide takes a server from the applications.
+func (n *Node) hide(l *Link, err error) {
+	if !l.shown.Load() || l.gone {
+		return
+	}
+	l.gone = true
+	delete(n.links, l)
+	n.counters.Links.Add(-1)
+	n.sayEnd(l, err)
+	if _, rejected := err.(*rejection); rejected {
+		err = nil // no error of the connection
+	}
+	n.handler.ServerDisconnected(l, err)
+}
+
+// leave is the end of a link. It returns why it ended.
+func (n *Node) leave(l *Link, err error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forgetPending(l)
+	delete(n.all, l)
+	if l.verdict != nil {
+		err = l.verdict
+	}
+	if d := l.dial; d != nil && d.link == l {
+		d.link = nil
+	}
+	b := n.neighbours[l.peer]
+	switch {
+	case b == nil:
+		n.hide(l, err)
+		return err
+	case b.link == l:
+		n.unlink(b, err)
+	default:
+		b.remove(l)
+	}
+	if b.link == nil && len(b.waiting) == 0 {
+		b.stopHold()
+		delete(n.neighbours, b.id)
+	} else if n.decides(b) {
+		n.settle(b)
+	}
+	return err
+}

@@ -1,0 +1,37 @@
+package mesh
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// errShort tells that a control message or a list of services ends in the middle of something.
+var errShort = errors.New("it ends too early")
+
+// maxVL is how many bytes a number takes at most.
+const maxVL = 5
+
+// appendVL appends n in groups of 7 bits, the lowest first.
+func appendVL(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
+
+// cutVL reads a number from the front of b.
+func cutVL(b []byte) (n uint32, rest []byte, err error) {
+	v, size := binary.Uvarint(b[:min(len(b), maxVL)])
+	if size <= 0 || v > math.MaxUint32 {
+		return 0, b, errShort
+	}
+	return uint32(v), b[size:], nil
+}
+
+// appendText appends a text behind its length.
+func appendText(b []byte, s string) []byte { return append(appendVL(b, len(s)), s...) }
+
+// cutText reads a text from the front of b.
+func cutText(b []byte) (s string, rest []byte, err error) {
+	n, rest, err := cutVL(b)
+	if err != nil || uint64(n) > uint64(len(rest)) {
+		return "", b, errShort
+	}
+	return string(rest[:n]), rest[n:], nil
+}
