@@ -57,17 +57,19 @@ type Engine struct {
 	log zerolog.Logger
 
 	// Owned by the script goroutine.
-	L       *lua.LState
-	lib     *lualib.Library
-	conv    *value.Converter
-	data    *store.Store
-	root    *App
-	apps    map[string]*App
-	running *App // whose event runs now
-	classes classes
-	objects objects
-	pubs    map[string]*publication
-	turn    turnState
+	L        *lua.LState
+	lib      *lualib.Library
+	conv     *value.Converter
+	data     *store.Store
+	root     *App
+	apps     map[string]*App
+	running  *App // whose event runs now
+	classes  classes
+	objects  objects
+	pubs     map[string]*publication
+	turn     turnState
+	packet   shownPacket  // of the hook that runs
+	sendArgs []lua.LValue // scratch of serverMessage
 
 	watch    *watchdog
 	relieved time.Time // when applications were weighed last

@@ -111,6 +111,14 @@ func (t *tap) raise(i int, args ...lua.LValue) {
 	e.L.SetTop(top)
 }
 
+// raisePacket calls a hook whose second argument is the packet of f.
+func (t *tap) raisePacket(i int, f *media.Frame, first lua.LValue, body []byte) {
+	packet := lua.LString(body)
+	t.e.packet = packetOf(t.pub.name, f, packet)
+	t.raise(i, first, packet)
+	t.e.packet = shownPacket{}
+}
+
 // show raises the hooks for a frame.
 func (t *tap) show(f *media.Frame) {
 	switch {
@@ -124,9 +132,9 @@ func (t *tap) show(f *media.Frame) {
 	case f.Role == media.Cleared:
 		t.raise(hookProperties, lua.LNil)
 	case f.Kind == media.Audio:
-		t.raise(hookAudio, lua.LNumber(f.Time), lua.LString(f.Body.Bytes()))
+		t.raisePacket(hookAudio, f, lua.LNumber(f.Time), f.Body.Bytes())
 	case f.Kind == media.Video:
-		t.raise(hookVideo, lua.LNumber(f.Time), lua.LString(f.Body.Bytes()))
+		t.raisePacket(hookVideo, f, lua.LNumber(f.Time), f.Body.Bytes())
 	default:
 		t.showData(f)
 	}
@@ -153,7 +161,7 @@ func (t *tap) showData(f *media.Frame) {
 	if pageForm(fn) {
 		name, err := amf.NewReader(msg, messageLimits).ReadString()
 		if err == nil {
-			t.raise(hookData, lua.LString(name), lua.LString(msg))
+			t.raisePacket(hookData, f, lua.LString(name), msg)
 		}
 		return
 	}

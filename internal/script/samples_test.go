@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monaserver/monaserver/internal/mesh"
 	"github.com/monaserver/monaserver/internal/netconn"
-	"github.com/monaserver/monaserver/internal/script/value"
 	"github.com/monaserver/monaserver/pkg/amf"
 )
 
@@ -47,35 +47,29 @@ func (l *sampleLink) Addr() netip.AddrPort      { return l.addr }
 func (l *sampleLink) Params() map[string]string { return l.params }
 func (l *sampleLink) Ready([]string)            {}
 
-func (l *sampleLink) Send(handler string, args []amf.Value) error {
+func (l *sampleLink) Send(handler string, payload []byte, _ mesh.Media) error {
 	if l.over {
 		return net.ErrClosed
 	}
+	args := decoded(l.rig.t, payload)
 	l.sent = append(l.sent, handler+"("+amfText(args...)+")")
 	if o := l.other; o != nil {
-		o.rig.engine.ServerCall(o, handler, l.carried(args), 1024)
+		o.rig.engine.ServerCall(o, handler, args, 1024, func() {})
 	}
 	return nil
 }
 
-// carried are values after their way over the wire.
-func (l *sampleLink) carried(args []amf.Value) (out []amf.Value) {
-	var msg []byte
-	var err error
-	for _, v := range args {
-		enc := amf.Encoder{Mode: value.Mesh}
-		if msg, err = enc.Append(msg, v); err != nil {
-			l.rig.t.Fatal(err)
-		}
-	}
-	for r := amf.NewReader(msg, amf.Limits{}); r.More(); {
+// decoded are the arguments of a message between servers.
+func decoded(t testing.TB, payload []byte) (args []amf.Value) {
+	t.Helper()
+	for r := amf.NewReader(payload, amf.Limits{}); r.More(); {
 		v, err := r.Next()
 		if err != nil {
-			l.rig.t.Fatal(err)
+			t.Fatal(err)
 		}
-		out = append(out, v)
+		args = append(args, v)
 	}
-	return out
+	return args
 }
 
 func (l *sampleLink) Reject(reason string) {
@@ -101,12 +95,12 @@ func (r *rig) meet(target bool, addr string, params map[string]string) *sampleLi
 	return l
 }
 
-// mesh are rigs that are connected to each other.
-type mesh []*rig
+// rigs are rigs that are connected to each other.
+type rigs []*rig
 
 // newMesh makes n servers with the same files; server i is at 192.168.0.i, its public host is www.host<letter>.com.
-func newMesh(t testing.TB, n int, f files, change ...func(*Config)) mesh {
-	m := make(mesh, n)
+func newMesh(t testing.TB, n int, f files, change ...func(*Config)) rigs {
+	m := make(rigs, n)
 	for i := range m {
 		m[i] = newRig(t, f, change...)
 	}
@@ -114,7 +108,7 @@ func newMesh(t testing.TB, n int, f files, change ...func(*Config)) mesh {
 }
 
 // connect makes server j a target of server i.
-func (m mesh) connect(i, j int) *sampleLink {
+func (m rigs) connect(i, j int) *sampleLink {
 	params := func(k int) map[string]string {
 		return map[string]string{"host": fmt.Sprintf("www.host%c.com", 'A'+k)}
 	}
@@ -128,7 +122,7 @@ func (m mesh) connect(i, j int) *sampleLink {
 }
 
 // run lets everything happen on all of them.
-func (m mesh) run(d time.Duration) {
+func (m rigs) run(d time.Duration) {
 	for range 2 * len(m) {
 		for _, r := range m {
 			r.run(d / time.Duration(2*len(m)))

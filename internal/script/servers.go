@@ -5,6 +5,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"github.com/monaserver/monaserver/internal/mesh"
 	"github.com/monaserver/monaserver/internal/script/value"
 	"github.com/monaserver/monaserver/pkg/amf"
 )
@@ -18,9 +19,10 @@ type ServerLink interface {
 	Addr() netip.AddrPort
 	// Params are what the other side told about itself and, above that, the properties of the target.
 	Params() map[string]string
-	// Send calls a function of the other side, one way. The error is net.ErrClosed, or why the link
-	// does not take the message.
-	Send(handler string, args []amf.Value) error
+	// Send calls a function of the other side, one way; payload are its arguments in AMF, which nobody
+	// changes any more. m is not zero if they are a packet of a stream, which may be dropped. The error is
+	// net.ErrClosed, or why the link does not take the message.
+	Send(handler string, payload []byte, m mesh.Media) error
 	// Reject closes the link and tells the other side why.
 	Reject(reason string)
 	// Ready tells that the applications accepted the server. running are the paths of those that run.
@@ -60,18 +62,35 @@ func (e *Engine) ServerConnected(link ServerLink) {
 
 // ServerChanged tells that a server said hello again, with other parameters.
 func (e *Engine) ServerChanged(link ServerLink) {
-	e.onServer(link, serverEventSize, true, func(s *server) { s.readParams() })
+	e.onServer(link, func(s *server) { s.readParams() })
 }
 
 // ServerDisconnected tells that a link ended; err is nil if the other side closed it.
 func (e *Engine) ServerDisconnected(link ServerLink, err error) {
-	e.onServer(link, serverEventSize, true, func(s *server) { e.serverDisconnected(s, err) })
+	e.onServer(link, func(s *server) { e.serverDisconnected(s, err) })
 }
 
 // ServerCall calls a function that scripts put on the server object. size is what the arguments take in
-// memory. False means that the applications are too far behind.
-func (e *Engine) ServerCall(link ServerLink, name string, args []amf.Value, size int) bool {
-	return e.onServer(link, serverEventSize+size, false, func(s *server) { e.serverCall(s, name, args) })
+// memory. False means that the applications are too far behind; otherwise done is called once, when the call
+// has run or is dropped. It does not wait and is called by the script goroutine.
+func (e *Engine) ServerCall(link ServerLink, name string, args []amf.Value, size int, done func()) bool {
+	return e.post("", serverEventSize+size, false, func() {
+		switch s := e.objects.links[link]; {
+		case s == nil:
+			done()
+		case !s.busy:
+			e.serverCall(s, name, args)
+			done()
+		case len(s.held) < e.cfg.MaxQueue:
+			s.held = append(s.held, func() {
+				e.serverCall(s, name, args)
+				done()
+			})
+		default:
+			done()
+			e.complain(warnLevel, "server "+s.addr.String()+": too many calls while applications see its connection, some are dropped")
+		}
+	})
 }
 
 // OpenApplication opens an application because another server has started its own: it loads the
@@ -82,18 +101,16 @@ func (e *Engine) OpenApplication(path string) {
 	}
 }
 
-// onServer queues an event of a connected server, after those it had before.
-func (e *Engine) onServer(link ServerLink, size int, must bool, f func(s *server)) bool {
-	return e.post("", size, must, func() {
+// onServer queues an event of a connected server, after those it had before. It is never lost.
+func (e *Engine) onServer(link ServerLink, f func(s *server)) {
+	e.post("", serverEventSize, true, func() {
 		s := e.objects.links[link]
 		switch {
 		case s == nil:
-		case !s.busy:
-			f(s)
-		case must || len(s.held) < e.cfg.MaxQueue:
+		case s.busy:
 			s.held = append(s.held, func() { f(s) })
 		default:
-			e.complain(warnLevel, "server "+s.addr.String()+": too many calls while applications see its connection, some are dropped")
+			f(s)
 		}
 	})
 }

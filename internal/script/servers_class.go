@@ -1,15 +1,10 @@
 package script
 
 import (
-	"errors"
-	"fmt"
-	"net"
 	"strings"
 
 	"github.com/rs/zerolog"
 	lua "github.com/yuin/gopher-lua"
-
-	"github.com/monaserver/monaserver/pkg/amf"
 )
 
 // serverSet is which servers a collection has.
@@ -66,13 +61,13 @@ func (e *Engine) serversClass() *class {
 			"targets":    prop(func(*object) lua.LValue { return e.objects.serverSets[targets].ud }),
 			"initiators": prop(func(*object) lua.LValue { return e.objects.serverSets[initiators].ud }),
 			"broadcast": method(func(o *object, L *lua.LState) int {
-				handler, args, err := e.serverMessage(L)
+				m, err := e.serverMessage(L)
 				if err != nil {
 					e.complain(zerolog.ErrorLevel, "broadcast: "+err.Error())
 					return 0
 				}
 				for _, s := range list(o) {
-					e.sendTo(s, "broadcast", handler, args)
+					e.sendTo(s, "broadcast", m)
 				}
 				return 0
 			}),
@@ -135,58 +130,4 @@ func (e *Engine) serverClass() *class {
 			return e.classes.params.coll.get(o.v.(*server).configs, key)
 		},
 	}
-}
-
-// serverSend is server:send(handler, ...).
-func (e *Engine) serverSend(o *object, L *lua.LState) int {
-	handler, args, err := e.serverMessage(L)
-	if err != nil {
-		e.complain(zerolog.ErrorLevel, "send: "+err.Error())
-		L.Push(lua.LFalse)
-		return 1
-	}
-	L.Push(lua.LBool(e.sendTo(o.v.(*server), "send", handler, args)))
-	return 1
-}
-
-// maxHandler is the longest name of a function that a frame can carry, in bytes.
-const maxHandler = 255
-
-// serverMessage reads the arguments of send and broadcast. "." is a message of the servers themselves.
-func (e *Engine) serverMessage(L *lua.LState) (handler string, args []amf.Value, err error) {
-	switch v := L.Get(2).(type) {
-	case lua.LString:
-		handler = string(v)
-	case lua.LNumber:
-		handler = v.String()
-	default:
-		return "", nil, fmt.Errorf("the name of a function was expected, got %s", v.Type())
-	}
-	switch {
-	case handler == "":
-		return "", nil, errors.New("the name of the function is empty")
-	case handler == ".":
-		return "", nil, errors.New(`"." is reserved`)
-	case len(handler) > maxHandler:
-		return "", nil, fmt.Errorf("the name of the function is longer than %d bytes", maxHandler)
-	}
-	values, _ := e.values(L, 3)
-	return handler, values, nil
-}
-
-// sendTo sends a message to one server.
-func (e *Engine) sendTo(s *server, what, handler string, args []amf.Value) bool {
-	err := net.ErrClosed
-	if !s.rejected && s.parted == nil {
-		err = s.link.Send(handler, args)
-	}
-	if err == nil {
-		return true
-	}
-	text := err.Error()
-	if errors.Is(err, net.ErrClosed) {
-		text = "not connected"
-	}
-	e.complain(zerolog.WarnLevel, what+" "+handler+" to "+s.addr.String()+": "+text)
-	return false
 }

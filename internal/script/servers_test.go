@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monaserver/monaserver/internal/mesh"
 	"github.com/monaserver/monaserver/pkg/amf"
 )
 
@@ -27,11 +28,24 @@ func (l *fakeLink) Params() map[string]string { return l.params }
 func (l *fakeLink) Reject(reason string)      { l.log = append(l.log, "reject "+reason) }
 func (l *fakeLink) Ready(running []string)    { l.log = append(l.log, fmt.Sprintf("ready %q", running)) }
 
-func (l *fakeLink) Send(handler string, args []amf.Value) error {
-	if l.err == nil {
-		l.log = append(l.log, handler+"("+amfText(args...)+")")
+func (l *fakeLink) Send(handler string, payload []byte, m mesh.Media) error {
+	if l.err != nil {
+		return l.err
 	}
-	return l.err
+	var args []amf.Value
+	for r := amf.NewReader(payload, amf.Limits{}); r.More(); {
+		v, err := r.Next()
+		if err != nil {
+			return err
+		}
+		args = append(args, v)
+	}
+	text := handler + "(" + amfText(args...) + ")"
+	if m != (mesh.Media{}) {
+		text += fmt.Sprint(m)
+	}
+	l.log = append(l.log, text)
+	return nil
 }
 
 // told is what the link was told since the last call.
@@ -187,7 +201,7 @@ func TestServerReject(t *testing.T) {
 	r.lua("", `a = mona.servers(1) a:reject() a:reject("again") mona.servers(1):reject("go away")`)
 	r.same("rejections", a.told()+" | "+b.told(), "reject unknown error | reject go away")
 	r.expect("", `mona.servers.count, a:send("f"), ends`, "0,false,0")
-	r.engine.ServerCall(a, "f", nil, 0)
+	r.engine.ServerCall(a, "f", nil, 0, func() {})
 	r.run(0)
 	r.expect("", `called`, "nil")
 	r.lose(a, errors.New("the link broke"))
@@ -213,9 +227,11 @@ func TestServerCall(t *testing.T) {
 		end`,
 	})
 	l := r.link(true, "192.0.2.1:1")
+	ended, calls := 0, 0
 	call := func(name string, args ...amf.Value) {
 		t.Helper()
-		if !r.engine.ServerCall(l, name, args, 64) {
+		calls++
+		if !r.engine.ServerCall(l, name, args, 64, func() { ended++ }) {
 			t.Error(name, "refused")
 		}
 		r.run(0)
@@ -242,6 +258,9 @@ func TestServerCall(t *testing.T) {
 	r.lose(l, nil)
 	r.forget()
 	call("f") // too late
+	if ended != calls {
+		t.Errorf("%d of %d calls are done", ended, calls)
+	}
 	r.notLogged("f")
 }
 
@@ -251,7 +270,7 @@ func TestServerCallRefused(t *testing.T) {
 	l := r.link(true, "192.0.2.1:1")
 	taken := 0
 	for range 10 {
-		if r.engine.ServerCall(l, "f", nil, 0) {
+		if r.engine.ServerCall(l, "f", nil, 0, func() {}) {
 			taken++
 		}
 	}
@@ -269,7 +288,7 @@ func TestServerCallsHeld(t *testing.T) {
 	s := r.engine.objects.links[l]
 	s.busy = true
 	for range 4 {
-		r.engine.ServerCall(l, "f", nil, 0)
+		r.engine.ServerCall(l, "f", nil, 0, func() {})
 		r.run(0)
 	}
 	r.engine.ServerDisconnected(l, nil) // never lost
@@ -400,8 +419,8 @@ func TestServerEventsInTurn(t *testing.T) {
 	}, func(c *Config) { c.Budget = 200 * time.Millisecond })
 	l := &fakeLink{addr: "192.0.2.1:1"}
 	r.engine.ServerConnected(l) // all at once
-	r.engine.ServerCall(l, "f", nil, 0)
-	r.engine.ServerCall(l, "f", nil, 0)
+	r.engine.ServerCall(l, "f", nil, 0, func() {})
+	r.engine.ServerCall(l, "f", nil, 0, func() {})
 	r.engine.ServerDisconnected(l, nil)
 	r.run(0)
 	r.expect("/a", `n`, "2")
