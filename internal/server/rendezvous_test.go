@@ -6,18 +6,18 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/monaserver/monaserver/pkg/amf"
+	"github.com/monaserver/monaserver/internal/mesh"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
 // staticLink is another server as the applications see it, without any connection to it.
 type staticLink struct{ addr netip.AddrPort }
 
-func (l *staticLink) IsTarget() bool                 { return true }
-func (l *staticLink) Addr() netip.AddrPort           { return l.addr }
-func (l *staticLink) Reject(string)                  {}
-func (l *staticLink) Ready([]string)                 {}
-func (l *staticLink) Send(string, []amf.Value) error { return nil }
+func (l *staticLink) IsTarget() bool                        { return true }
+func (l *staticLink) Addr() netip.AddrPort                  { return l.addr }
+func (l *staticLink) Reject(string)                         {}
+func (l *staticLink) Ready([]string)                        {}
+func (l *staticLink) Send(string, []byte, mesh.Media) error { return nil }
 func (l *staticLink) Params() map[string]string {
 	return map[string]string{"RTMFP.publicAddress": l.addr.String()}
 }

@@ -34,16 +34,18 @@ type rtmfpPart struct {
 	hub      *media.Hub
 	registry *netconn.Registry
 	engine   *script.Engine
+	servers  announcer
 	bans     *rtmfp.Bans
 	intro    *rendezvous.Introducer
 	groups   *rendezvous.Groups
 
+	running   bool // the engine
 	transport *udp.Transport
 	shards    []*netconn.Shard
 }
 
-// RTMFP is the part that serves RTMFP clients.
-func RTMFP(env Env) (Part, error) {
+// newRTMFP makes the part that runs the applications and serves RTMFP clients.
+func newRTMFP(env Env) (*rtmfpPart, error) {
 	id, err := rtmfp.NewServerIdentity(rand.Reader, "")
 	if err != nil {
 		return nil, fmt.Errorf("RTMFP certificate: %w", err)
@@ -68,7 +70,9 @@ func (p *rtmfpPart) Start(context.Context) error {
 	c := p.cfg
 	if c.RTMFP.Port == 0 {
 		p.log.Info().Msg("RTMFP is off (RTMFP.port = 0)")
-		return nil
+		p.engine.Start()
+		p.running = true
+		return p.metrics.Counters("script", p.engine.Counters())
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
@@ -81,12 +85,17 @@ func (p *rtmfpPart) Start(context.Context) error {
 		return ListenError("RTMFP.port", "UDP", addr, err)
 	}
 	p.engine.Start()
+	p.running = true
 	Note(&p.log).Stringer("address", t.Addr()).Int("threads", c.Threads).Msg("RTMFP server started")
 	return p.register()
 }
 
-// post hands a message to a shard. It is used once the shards run.
-func (p *rtmfpPart) post(shard int, msg any) { p.transport.Shards()[shard].Post(msg) }
+// post hands a message to a shard. It is used once the shards run, if there are any.
+func (p *rtmfpPart) post(shard int, msg any) {
+	if p.transport != nil {
+		p.transport.Shards()[shard].Post(msg)
+	}
+}
 
 // now is the shards' clock.
 func (p *rtmfpPart) now() rtmfp.Time {
@@ -218,6 +227,9 @@ const drainPoll = 20 * time.Millisecond
 // Shutdown tells all clients, waits for their sessions to close and closes the port.
 func (p *rtmfpPart) Shutdown(ctx context.Context) error {
 	if p.transport == nil {
+		if p.running {
+			p.engine.Stop()
+		}
 		return nil
 	}
 	left := p.ask(true)

@@ -34,7 +34,7 @@ func (p *rtmfpPart) newEngine(env Env) (*script.Engine, error) {
 		Log: env.Log, Note: levelNote, Budget: c.Script.Budget,
 		Hub: p.hub, Post: p.post, Now: p.now,
 		Params: params, Environment: environment(), Arguments: arguments,
-		Groups: p.groups, Bans: p.bans,
+		Servers: &p.servers, Groups: p.groups, Bans: p.bans,
 	})
 }
 
