@@ -37,6 +37,7 @@ type App struct {
 	hasMain bool
 	modTime time.Time // of the main.lua that was tried last
 	checked time.Time
+	modules *lua.LTable       // package.loaded
 	gen     uint64            // counts loads; what an older one left behind is stale
 	owned   map[closer]uint64 // what the script made, with its number: closed in this order when it stops
 	made    uint64

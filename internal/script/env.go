@@ -34,7 +34,6 @@ func (e *Engine) newEnvironment(a *App) {
 	set("mona", e.newMona(a))
 	set("dofile", L.NewFunction(e.doFile(a)))
 	set("loadfile", L.NewFunction(e.loadFile(a)))
-	set("require", L.NewFunction(e.require(a)))
 	for name, level := range map[string]zerolog.Level{
 		"ERROR": zerolog.ErrorLevel, "WARN": zerolog.WarnLevel, "NOTE": e.cfg.Note,
 		"INFO": zerolog.InfoLevel, "DEBUG": zerolog.DebugLevel, "TRACE": zerolog.TraceLevel,
@@ -68,6 +67,7 @@ func (e *Engine) installLibrary(a *App) {
 		lib.Parent = a.parent.env
 	}
 	e.lib.Install(a.env, a.special, lib)
+	e.newPackage(a)
 }
 
 // assign is a first assignment to a global name; the special names cannot be assigned.

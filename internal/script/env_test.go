@@ -334,11 +334,60 @@ func TestIncludes(t *testing.T) {
 	r.expect("/a", `io.open("own.lua"):read("*a")`, "mine = where return where, 2")
 	r.expect("/a", `(io.open("../main.lua")), (io.open("/etc/hostname"))`, "nil,nil")
 
+	// Absolute names, as scripts make them of mona:absolutePath, of the same files.
+	r.expectAll("/a", [][2]string{
+		{`io.open(mona:absolutePath(path) .. "own.lua"):read("*a")`, "mine = where return where, 2"},
+		{`(io.open(mona:absolutePath("") .. "main.lua"))`, "nil"}, // of the parent
+		{`dofile(mona:absolutePath(path) .. "own.lua"), (dofile(mona:absolutePath("") .. "common.lua"))`, "a,"},
+		{`pcall(dofile, mona:absolutePath(path) .. "fails.lua")`, "false,www/a/fails.lua:2: inside"},
+	})
+
 	// Modules are loaded again after a reload.
 	r.write("a/main.lua", `where = "new"`)
 	r.write("a/mod.lua", `return "changed"`)
 	_ = r.reload("/a")
 	r.expect("/a", `require("mod")`, "changed")
+}
+
+// TestModules: modules of Lua 5.1, written with module or as a table.
+func TestModules(t *testing.T) {
+	r := newRig(t, files{
+		"main.lua":        ``,
+		"shared.lua":      `module("shared", package.seeall) function who() return _NAME, path, type(print) end`,
+		"a/main.lua":      `function add(t) t.added = true end`,
+		"a/deep/mod.lua":  `module(..., package.seeall, add) local x = 5 function get() return x end y = 6`,
+		"a/closed.lua":    `module("closed") ok = print == nil`,
+		"a/plain.lua":     `calls = (calls or 0) + 1 return {calls = calls}`,
+		"a/ring1.lua":     `return require("ring2")`,
+		"a/ring2.lua":     `return require("ring1")`,
+		"a/broken.lua":    `tries = (tries or 0) + 1 error("not yet")`,
+		"a/parts/one.lua": `return "one"`,
+	})
+	r.lua("", `children("a")`)
+	r.expectAll("/a", [][2]string{
+		{`type(require("shared")), shared.who()`, "table,shared,,function"},
+		{`require("deep.mod") == deep.mod, deep.mod.get(), deep.mod.y, y, deep.mod.added`, "true,5,6,nil,true"},
+		{`deep.mod._M == deep.mod, deep.mod._NAME, deep.mod._PACKAGE`, "true,deep.mod,deep."},
+		{`require("closed").ok, package.loaded.closed == closed`, "true,true"},
+		{`require("plain").calls, require("plain").calls, package.loaded.plain.calls`, "1,1,1"},
+		{`(function() package.loaded.plain = nil return require("plain").calls end)()`, "2"},
+		{`(function() package.preload.made = function(n) return n .. "!" end return require("made") end)()`, "made!"},
+		{`(function() package.path = package.path .. ";./parts/?.lua" return require("one") end)()`, "one"},
+		{`require("string") == string, package.loaded._G == this`, "true,true"},
+	})
+	r.expect("", `shared.who() .. type(package.loaded.plain)`, "sharednil") // each application has its own
+	for _, c := range [][2]string{
+		{`require("ring1")`, "loop or previous error loading module 'ring1'"},
+		{`require("broken")`, "not yet"},
+		{`require("broken")`, "not yet"}, // an error is no module
+		{`number = 5 module("number")`, "name conflict for module 'number'"},
+		{`package.path = nil require("unknown")`, "'package.path' must be a string"},
+	} {
+		if _, err := r.tryLua("/a", c[0]); err == nil || !strings.Contains(err.Error(), c[1]) {
+			t.Errorf("%s: %v, want %s", c[0], err, c[1])
+		}
+	}
+	r.expect("/a", `tries`, "2")
 }
 
 func TestLogs(t *testing.T) {

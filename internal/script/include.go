@@ -2,6 +2,7 @@ package script
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,11 +16,11 @@ import (
 // find looks for an included file in the folder of the application, then of each parent. Files outside
 // of these folders do not exist for scripts.
 func (e *Engine) find(a *App, name string) (owner *App, file string, ok bool) {
-	local := filepath.FromSlash(strings.TrimPrefix(name, "./"))
-	if !filepath.IsLocal(local) {
-		return nil, "", false
-	}
 	for ; a != nil; a = a.parent {
+		local, ok := a.localName(name)
+		if !ok {
+			continue
+		}
 		file = filepath.Join(a.dir, local)
 		if st, err := os.Stat(file); err == nil && !st.IsDir() {
 			return a, file, true
@@ -34,7 +35,8 @@ func (e *Engine) load(a *App, name string) (*lua.LFunction, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s not found in the folder of application %s or of its parents", name, a.label())
 	}
-	proto, err := e.compile(owner, file, filepath.ToSlash(strings.TrimPrefix(name, "./")))
+	local, _ := owner.localName(name) // an error must not show where the server is in the file system
+	proto, err := e.compile(owner, file, filepath.ToSlash(local))
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +68,28 @@ func (e *Engine) doFile(a *App) lua.LGFunction {
 	}
 }
 
+// localName is the name of a file relative to the folder of the application. An absolute name, which scripts
+// make of mona:absolutePath, counts when it is in that folder.
+func (a *App) localName(name string) (string, bool) {
+	local := filepath.FromSlash(strings.TrimPrefix(name, "./"))
+	if filepath.IsAbs(local) {
+		dir, err := filepath.Abs(a.dir)
+		if err != nil {
+			return "", false
+		}
+		if local, err = filepath.Rel(dir, local); err != nil {
+			return "", false
+		}
+	}
+	return local, filepath.IsLocal(local)
+}
+
 // openFile opens a file in the folder of the application for io.open.
 func (a *App) openFile(name string, flag int) (lualib.File, error) {
+	name, ok := a.localName(name)
+	if !ok {
+		return nil, fs.ErrPermission
+	}
 	root, err := os.OpenRoot(a.dir)
 	if err != nil {
 		return nil, err
@@ -85,50 +107,4 @@ func tailCall(L *lua.LState, fn lua.LValue, args ...lua.LValue) int {
 	}
 	L.Call(len(args), lua.MultRet)
 	return L.GetTop() - top
-}
-
-// require runs a file named with .lua at each call, as MonaServer does. Any other name is a module as in
-// Lua: looked for as name.lua and name/init.lua, dots being folders, and run once for each application.
-func (e *Engine) require(a *App) lua.LGFunction {
-	loaded := make(map[string]lua.LValue)
-	gen := uint64(0)
-	return func(L *lua.LState) int {
-		name := L.CheckString(1)
-		if strings.HasSuffix(name, ".lua") {
-			if fn, err := e.load(a, name); err == nil {
-				return tailCall(L, fn)
-			} else if _, _, found := e.find(a, name); found {
-				L.RaiseError("%s", err.Error())
-			}
-		}
-		if gen != a.gen { // a reload starts afresh
-			gen = a.gen
-			clear(loaded)
-		}
-		if v, ok := loaded[name]; ok {
-			L.Push(v)
-			return 1
-		}
-		path := strings.ReplaceAll(name, ".", "/")
-		for _, file := range []string{path + ".lua", path + "/init.lua"} {
-			if _, _, found := e.find(a, file); !found {
-				continue
-			}
-			fn, err := e.load(a, file)
-			if err != nil {
-				L.RaiseError("%s", err.Error())
-			}
-			loaded[name] = lua.LTrue
-			L.Push(fn)
-			L.Push(lua.LString(name))
-			L.Call(1, 1)
-			if v := L.Get(-1); v != lua.LNil {
-				loaded[name] = v
-			}
-			L.Push(loaded[name])
-			return 1
-		}
-		L.RaiseError("module '%s' not found in the folder of application %s or of its parents", name, a.label())
-		return 0
-	}
 }

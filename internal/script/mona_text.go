@@ -60,10 +60,11 @@ func (e *Engine) digests(digest func(string) string) func(o *object, L *lua.LSta
 	}
 }
 
-// toAMF makes mona:toAMF(...) and mona:toAMF0(...).
+// toAMF makes mona:toAMF(...) and mona:toAMF0(...). What they make may contain itself: the script reads it
+// again, or knows who does.
 func (e *Engine) toAMF(mode amf.Mode) func(o *object, L *lua.LState) int {
 	return func(_ *object, L *lua.LState) int {
-		b, err := e.conv.Encode(nil, mode, arguments(L, 2)...)
+		b, err := e.conv.EncodeGraph(mode, arguments(L, 2)...)
 		if err != nil {
 			return e.failed(L, nil, "toAMF", err)
 		}

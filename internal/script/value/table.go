@@ -89,7 +89,7 @@ func elements(t *lua.LTable) (n, holes int) {
 
 // array writes elements 1 to n, holes as null, and every other key as a member.
 func (w *writer) array(t *lua.LTable, n int) amf.Value {
-	a := &amf.Array{Dense: make([]amf.Value, 0, min(n, w.left))}
+	a := begin(w, &amf.Array{Dense: make([]amf.Value, 0, min(n, w.left))})
 	for i := 1; i <= n && w.err == nil; i++ {
 		v := t.RawGetInt(i)
 		if v == lua.LNil {
@@ -111,7 +111,7 @@ func (w *writer) array(t *lua.LTable, n int) amf.Value {
 }
 
 func (w *writer) object(t *lua.LTable, class string) amf.Value {
-	o := &amf.Object{Class: class}
+	o := begin(w, &amf.Object{Class: class})
 	base := len(w.members)
 	for k, v := t.Next(lua.LNil); k != lua.LNil && w.err == nil; k, v = t.Next(k) {
 		if s, ok := k.(lua.LString); ok && s == "__type" {
@@ -141,7 +141,7 @@ func (w *writer) takeMembers(base int) []amf.Member {
 }
 
 func (w *writer) dictionary(t *lua.LTable) amf.Value {
-	d := &amf.Dictionary{}
+	d := begin(w, &amf.Dictionary{})
 	if mt, ok := t.Metatable.(*lua.LTable); ok {
 		mode, _ := mt.RawGetString("__mode").(lua.LString)
 		d.Weak = mode == "k"

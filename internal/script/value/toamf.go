@@ -68,6 +68,37 @@ func (c *Converter) Encode(b []byte, mode amf.Mode, vs ...lua.LValue) ([]byte, e
 	return out, nil
 }
 
+// EncodeGraph is Encode for bytes that the script itself will read: tables may be inside themselves. Only then
+// repeated values are references, which count through all of vs.
+func (c *Converter) EncodeGraph(mode amf.Mode, vs ...lua.LValue) ([]byte, error) {
+	w := c.startWriting()
+	w.cycles = true
+	values := make([]amf.Value, 0, len(vs))
+	for _, v := range vs {
+		values = append(values, w.value(v))
+		w.forget()
+	}
+	enc := amf.Encoder{Mode: mode, MaxDepth: w.amf.MaxDepth}
+	if w.cyclic {
+		enc.Refs = amf.AllRefs
+	}
+	err := w.err
+	c.endWriting(w)
+	var out []byte
+	for _, v := range values {
+		if err != nil {
+			break
+		}
+		if len(out) >= c.o.Limits.Bytes {
+			err = limitError("bytes of a message", c.o.Limits.Bytes)
+			break
+		}
+		enc.MaxBytes = c.o.Limits.Bytes - len(out)
+		out, err = enc.Append(out, v)
+	}
+	return out, err
+}
+
 // writer is the state of one conversion from Lua.
 type writer struct {
 	c        *Converter
@@ -78,6 +109,9 @@ type writer struct {
 	err      error        // a limit; what is built afterwards does not matter
 	path     []lua.LValue // keys that lead to the current value, for warnings
 	open     []*lua.LTable
+	begun    []amf.Value  // what becomes of the tables of open
+	cycles   bool         // a table inside itself is allowed,
+	cyclic   bool         // and was met
 	members  []amf.Member // stack of those being collected, so that each table allocates once
 	// The values of tables met before. As with reading, a list while there are few.
 	tables []*lua.LTable
@@ -111,10 +145,11 @@ func (c *Converter) endWriting(w *writer) {
 	if w.warnings > maxWarnings {
 		c.warn("%d more values were left out", w.warnings-maxWarnings)
 	}
-	w.warnings, w.err = 0, nil
+	w.warnings, w.err, w.cycles, w.cyclic = 0, nil, false, false
 	clear(w.path[:cap(w.path)])
 	clear(w.open[:cap(w.open)])
-	w.path, w.open = w.path[:0], w.open[:0]
+	clear(w.begun[:cap(w.begun)])
+	w.path, w.open, w.begun = w.path[:0], w.open[:0], w.begun[:0]
 	if cap(w.members) > keepMembers {
 		w.members = nil
 	}
@@ -217,8 +252,12 @@ func (w *writer) product(v lua.LValue) (string, bool) {
 }
 
 func (w *writer) table(t *lua.LTable) amf.Value {
-	if slices.Contains(w.open, t) {
-		return w.refuse("a table inside itself")
+	if i := slices.Index(w.open, t); i >= 0 {
+		if !w.cycles {
+			return w.refuse("a table inside itself")
+		}
+		w.cyclic = true
+		return w.begun[i]
 	}
 	if v := w.seen(t); v.value != nil {
 		if !w.charge(v.elements) {
@@ -232,11 +271,17 @@ func (w *writer) table(t *lua.LTable) amf.Value {
 	if w.c.stopped() {
 		return w.fail(ErrStopped)
 	}
-	w.open = append(w.open, t)
+	w.open, w.begun = append(w.open, t), append(w.begun, nil)
 	left := w.left
 	v := w.convert(t)
-	w.open = w.open[:len(w.open)-1]
+	w.open, w.begun = w.open[:len(w.open)-1], w.begun[:len(w.begun)-1]
 	w.remember(t, written{v, left - w.left})
+	return v
+}
+
+// begin notes what the table that is being converted becomes, before there is anything in it.
+func begin[V amf.Value](w *writer, v V) V {
+	w.begun[len(w.begun)-1] = v
 	return v
 }
 
