@@ -14,6 +14,7 @@ func (l *Library) openBase(L *lua.LState) {
 		g.RawSetString(name, l.function(L, name, f))
 	}
 	l.openIterators(L)
+	l.openPlain(L)
 	g.RawSetString("_VERSION", lua.LString(lua.LuaVersion))
 }
 
@@ -221,12 +222,15 @@ func baseSelect(c call) int {
 // baseGetMetatable is getmetatable. The metatable of strings belongs to all applications: scripts get a copy.
 func baseGetMetatable(c call) int {
 	v := c.any(1)
-	if _, ok := v.(lua.LString); ok {
+	switch v.(type) {
+	case *lua.LTable, *lua.LUserData:
+		return c.push(c.L.GetMetatable(v))
+	case lua.LString:
 		t := c.L.NewTable()
 		t.RawSetString("__index", c.l.stringTable(c.L))
 		return c.push(t)
 	}
-	return c.push(c.L.GetMetatable(v))
+	return c.push(lua.LNil) // that of openPlain is nobody's business
 }
 
 func baseSetMetatable(c call) int {

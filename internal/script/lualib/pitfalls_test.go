@@ -174,6 +174,28 @@ func TestBinarySafe(t *testing.T) {
 	v.want(`return tostring(("a\0b"):find("\0")) .. tostring(("a\0b"):match("a(.)b") == "\0")`, "2true")
 }
 
+// Operators on values that do not have them fail with the words of Lua 5.1.
+func TestPlainOperators(t *testing.T) {
+	v := newVM(t, Options{}, App{})
+	for src, want := range map[string]string{
+		`return #nil`:                          "test:1: attempt to get length of a nil value",
+		"local n = true\n n = #n":              "test:2: attempt to get length of a boolean value",
+		`return #5 + 1`:                        "test:1: attempt to get length of a number value",
+		`return #print + 1`:                    "test:1: attempt to get length of a function value",
+		`return #coroutine.create(print)`:      "test:1: attempt to get length of a thread value",
+		"\nnothing(1)":                         "test:2: attempt to call a nil value",
+		"local s = 'text'\n s:missing()":       "test:2: attempt to call a nil value",
+		"for i in 5 do end":                    "test:1: attempt to call a number value",
+		"local f\n return f()":                 "test:2: attempt to call a nil value",
+		"coroutine.wrap(function() f() end)()": "test:1: test:1: attempt to call a nil value",
+	} {
+		v.wantFail(src, want)
+	}
+	v.want(`return tostring(getmetatable(nil)) .. tostring(getmetatable(5)) .. tostring(getmetatable(print))`, "nilnilnil")
+	v.want(`return select(2, pcall(nil)) .. "," .. select(2, pcall(5)) .. "," .. select(2, xpcall(true, function(e) return e end))`,
+		"attempt to call a nil value,attempt to call a number value,attempt to call a boolean value")
+}
+
 func TestCollectGarbage(t *testing.T) {
 	v := newVM(t, Options{}, App{})
 	var before, after runtime.MemStats

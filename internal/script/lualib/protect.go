@@ -169,8 +169,11 @@ func callable(L *lua.LState, v lua.LValue) (bool, lua.LValue) {
 	if _, ok := v.(*lua.LFunction); ok {
 		return true, nil
 	}
-	if _, ok := L.GetMetaField(v, "__call").(*lua.LFunction); ok {
-		return true, nil
+	switch v.(type) {
+	case *lua.LTable, *lua.LUserData: // see openPlain about the others
+		if _, ok := L.GetMetaField(v, "__call").(*lua.LFunction); ok {
+			return true, nil
+		}
 	}
 	return false, lua.LString("attempt to call a " + v.Type().String() + " value")
 }
