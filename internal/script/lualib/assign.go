@@ -66,6 +66,21 @@ func (w *walker) parallel(s *ast.AssignStmt) ast.Stmt {
 	return block
 }
 
+// threeValues makes the values of a generic for explicit. Where nil is left out, gopher-lua takes what the expressions
+// before it left in the register for the first key: for k, v in next, a.b do would not begin at the beginning.
+func threeValues(exprs []ast.Expr) []ast.Expr {
+	last := exprs[len(exprs)-1]
+	if manyValues(last) {
+		return exprs
+	}
+	for len(exprs) < 3 {
+		none := &ast.NilExpr{}
+		none.SetLine(last.Line())
+		exprs = append(exprs, none)
+	}
+	return exprs
+}
+
 // oneValue makes an expression in a list stand for one value.
 func oneValue(e ast.Expr) ast.Expr {
 	switch e := e.(type) {

@@ -138,6 +138,21 @@ func TestSourceLimits(t *testing.T) {
 }
 
 // What gopher-lua compiles wrongly by itself.
+// TestForNext: a generic for begins without a key, whatever its expressions are.
+func TestForNext(t *testing.T) {
+	v := newVM(t, Options{}, App{})
+	for _, list := range []string{
+		"next, a.b", "next, a.b.c", `next, a["b"]["c"]`, "next, g.b", "next, a.b and a.b.c", "next, {x = a.b.c.x}",
+		"next, a.b.c, nil", "next, (f(a.b.c))", "next, f(a.b.c)", "pairs(a.b.c)", "next, a.b.c, nil, 5",
+	} {
+		v.want(`local a = {b = {x = 1, c = {x = 1}}} a.b.c.x = 1 g = a
+			local function f(x) return x end
+			local function first() for k, x in `+list+` do return k end end
+			return first()`, "x")
+	}
+	v.want(`local n = 0 for i in function() n = n + 1 if n < 4 then return n end end do end return n`, "4")
+}
+
 func TestCompilerFaults(t *testing.T) {
 	v := newVM(t, Options{}, App{})
 	v.want("local t = {"+strings.Repeat("1,", 30000)+"x = 1, 2} return #t .. t[30000] .. t[30001]", "3000112")

@@ -114,6 +114,7 @@ func (w *walker) stmt(p *ast.Stmt) {
 		w.block(s.Stmts)
 	case *ast.GenericForStmt:
 		w.exprs(s.Exprs)
+		s.Exprs = threeValues(s.Exprs)
 		w.locals += 3 + len(s.Names)
 		w.block(s.Stmts)
 	case *ast.FuncDefStmt:
