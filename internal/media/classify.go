@@ -8,7 +8,7 @@ func classify(kind Kind, b []byte) (role Role, slot uint16) {
 	switch {
 	case kind != Audio && kind != Video:
 		return Message, 0
-	case len(b) == 0: // "silence", flash-profile §4.8
+	case len(b) == 0: // "silence" of deployed clients
 		return Mark, 0
 	case kind == Audio:
 		role, slot = classifyAudio(flv.ClassifyAudio(b))

@@ -224,7 +224,7 @@ func (l *Listener) begin(f *Frame) {
 }
 
 // headers writes the headers that are not written yet, with the time of the frame behind them, which
-// it returns (flash-profile §4.8). f may be one of them itself.
+// it returns. f may be one of them itself.
 func (l *Listener) headers(now rtmfp.Time, f *Frame) uint32 {
 	ts := l.clock.time(f)
 	for i := range l.sent {

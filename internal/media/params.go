@@ -2,7 +2,7 @@ package media
 
 import "time"
 
-// Delivery times (flash-profile §3.7). A frame starts late when nothing of it was sent by "start".
+// Delivery times. A frame starts late when nothing of it was sent by "start".
 const (
 	videoStart  = 2000 * time.Millisecond
 	videoFinish = 2100 * time.Millisecond

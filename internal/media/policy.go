@@ -3,7 +3,7 @@ package media
 import "github.com/monaserver/monaserver/pkg/rtmfp"
 
 // What to do for a listener whose network does not keep up. The transport gives up what passes its
-// deadline; the rules here decide what not to hand to it (flash-profile §3.7).
+// deadline; the rules here decide what not to hand to it.
 
 // broken reports whether the transport gave up a part of the newest group of pictures since it was last
 // asked. What it gave up of older ones is history.

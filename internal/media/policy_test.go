@@ -9,7 +9,7 @@ import (
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
-// Deadlines of flash-profile §3.7, from the moment the frame came.
+// Deadlines count from the moment the frame came.
 func TestDeadlines(t *testing.T) {
 	r := newRig(t, 1, Limits{})
 	_, s := r.play(0, "cam", Options{})

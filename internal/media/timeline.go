@@ -68,7 +68,7 @@ func later(a, b uint32) uint32 {
 }
 
 // pace tells how far a publisher runs ahead of playback. One who sends a file in a burst is a normal
-// publisher (interop.md quirk 13): what it sends ahead of time is not stale for as long. Nor is it if
+// publisher (deployed clients do): what it sends ahead of time is not stale for as long. Nor is it if
 // the network carries it in another order than it plays, all audio of the burst before the video; the
 // grace makes room for that.
 type pace struct {

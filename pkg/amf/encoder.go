@@ -18,7 +18,7 @@ const (
 	// AMF3InAMF0 writes null, undefined, booleans and numbers other than the integers 0 to 2^28-1 as
 	// AMF0 and everything else as AMF3 behind marker 0x11, with dynamic traits only and no negative
 	// integers: what the mesh and clients with objectEncoding 3 get, and all that the C++ reader gets
-	// right (mesh-protocol §7.1, W1 and W2).
+	// right.
 	AMF3InAMF0
 	// AMF3 is bare AMF3.
 	AMF3

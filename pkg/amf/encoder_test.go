@@ -189,7 +189,7 @@ func TestManyStrings(t *testing.T) {
 	}
 }
 
-// Metadata with AMF3 inside becomes plain AMF0 (interop quirk 11).
+// Metadata with AMF3 inside becomes plain AMF0: recorders read nothing else.
 func TestAppendPlain(t *testing.T) {
 	b := unhex(t, "02 000a 6f6e4d65746144617461 11 09 01 0b 7769647468 0485 00 01")
 	got, err := AppendPlain([]byte("p"), b, Limits{})

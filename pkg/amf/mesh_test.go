@@ -2,7 +2,7 @@ package amf
 
 import "testing"
 
-// The byte vectors of mesh-protocol §7.1 and §13, as a Go node writes them.
+// Values between servers, as this one writes them.
 func TestMeshForm(t *testing.T) {
 	tests := []struct {
 		v   Value
@@ -45,7 +45,7 @@ func TestMeshForm(t *testing.T) {
 	}
 }
 
-// What a C++ node writes: references over all values of a frame (mesh-protocol §7.1).
+// What C++ MonaServer 1.x writes: references over all values of a frame.
 func TestMeshReferences(t *testing.T) {
 	vs, err := readAll(NewReader(unhex(t, "11 09 03 01 0401 11 09 00"), Limits{}))
 	if err != nil || len(vs) != 2 || vs[0] != vs[1] {

@@ -53,7 +53,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// payload strips type, timestamp and the format byte of types 15 and 17 (flash-profile §3.4).
+// payload strips type, timestamp and the format byte of messages of types 15 and 17, as deployed clients write them.
 func (v vector) payload(t testing.TB) []byte {
 	t.Helper()
 	b := unhex(t, v.Hex)
@@ -229,7 +229,7 @@ func TestDialogue(t *testing.T) {
 }
 
 func TestLibrtmfpPublish(t *testing.T) {
-	// Quirk 3: the name is AMF3 inside AMF0.
+	// librtmfp: the name is AMF3 inside AMF0.
 	r := NewReader(unhex(t, "02 0007 7075626c697368 00 0000000000000000 05 11 06 03 73"), Limits{})
 	if s, err := r.ReadString(); s != "publish" || err != nil {
 		t.Fatal(s, err)

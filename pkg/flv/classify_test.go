@@ -29,7 +29,7 @@ var videoTests = []struct {
 	want VideoInfo
 }{
 	{"", VideoInfo{}},
-	// flash-profile §4.8
+	// AVC, as deployed clients send it
 	{"17 00 000000 01640015", VideoInfo{Codec: AVC, Header: true}},
 	{"17 01 000000 00", VideoInfo{Codec: AVC, Key: true}},
 	{"27 01 000000 00", VideoInfo{Codec: AVC, Inter: true}},

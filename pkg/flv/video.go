@@ -120,7 +120,7 @@ func classifyExVideo(b []byte, frame byte) VideoInfo {
 	return v
 }
 
-// IsKeyFrame says whether a video body is a frame to start decoding at (flash-profile §4.8): neither a
+// IsKeyFrame says whether a video body is a frame to start decoding at: neither a
 // header nor an end of sequence, which also carry the key frame type.
 func IsKeyFrame(videoBody []byte) bool { return ClassifyVideo(videoBody).Key }
 
