@@ -4,8 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +106,8 @@ func TestExamplesAreComplete(t *testing.T) {
 
 const apiPage = "../../docs/lua-api.md"
 
-// The tables of the API page have the members that the objects have, no more and no less.
+// The tables of the API page have the members that the objects have, no more and no less, and say rightly whether each
+// is a method, can be assigned, or can only be read.
 func TestAPIPageMembers(t *testing.T) {
 	text, err := os.ReadFile(apiPage)
 	if err != nil {
@@ -116,19 +119,79 @@ func TestAPIPageMembers(t *testing.T) {
 		if heading, ok := strings.CutPrefix(line, "#"); ok {
 			section = strings.TrimSpace(strings.TrimLeft(heading, "#"))
 		} else if cell, ok := strings.CutPrefix(line, "| `"); ok {
-			name, _, _ := strings.Cut(cell, "`")
-			documented[section] = append(documented[section], name)
+			name, rest, _ := strings.Cut(cell, "`")
+			kind := "method"
+			if rest, _ = strings.CutPrefix(rest, " | "); !strings.HasPrefix(rest, "(") {
+				kind, _, _ = strings.Cut(rest, " |")
+				kind = kind[strings.LastIndexByte(kind, ' ')+1:]
+			}
+			documented[section] = append(documented[section], name+" "+kind)
 		}
 	}
-	members := newRig(t, nil).engine.Members()
-	if len(members) < 24 {
-		t.Fatalf("%d classes", len(members))
+	classes := newRig(t, nil).engine.classes.all
+	if len(classes) < 24 {
+		t.Fatalf("%d classes", len(classes))
 	}
-	for class, names := range members {
-		page := slices.Sorted(slices.Values(documented[class]))
-		if diff := cmp.Diff(names, page); diff != "" {
-			t.Errorf("### %s: (-objects +page)\n%s", class, diff)
+	for _, class := range classes {
+		var members []string
+		for name, m := range class.members {
+			switch {
+			case m.method != nil, name == "pairs", name == "ipairs": // those are made for each collection
+				name += " method"
+			case m.set != nil:
+				name += " rw"
+			default:
+				name += " r"
+			}
+			members = append(members, name)
 		}
+		slices.Sort(members)
+		page := slices.Sorted(slices.Values(documented[class.name]))
+		if diff := cmp.Diff(members, page); diff != "" {
+			t.Errorf("### %s: (-objects +page)\n%s", class.name, diff)
+		}
+	}
+}
+
+// notEvents are names of that kind with which the engine does something else: no client may call what other protocols
+// or versions raise, and metadata has a handler.
+var notEvents = []string{"onMessage", "onMetaData", "onRead", "onWrite"}
+
+// The page describes the events that the engine raises, no more and no less.
+func TestAPIPageEvents(t *testing.T) {
+	text, err := os.ReadFile(apiPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^(?:\\| |- |Event: )`(?:\\w+:)?(on[A-Z]\\w+)\\(").FindAllStringSubmatch(string(text), -1) {
+		page[m[1]] = true
+	}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raised := map[string]bool{}
+	for _, file := range sources {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"(on[A-Z]\w+)"`).FindAllSubmatch(source, -1) {
+			raised[string(m[1])] = true
+		}
+	}
+	for _, name := range notEvents {
+		if !raised[name] || !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not what it was", name)
+		}
+		delete(raised, name)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(raised)), slices.Sorted(maps.Keys(page))); diff != "" {
+		t.Errorf("events: (-engine +page)\n%s", diff)
 	}
 }
 
