@@ -216,6 +216,7 @@ func (e *Engine) manage() {
 				e.event(e.root, "onManage", nil)
 			}
 		})
+		e.announceEvent("onManage")
 	})
 	if took > 0 {
 		e.overran(e.rootQueue(), took)

@@ -47,6 +47,7 @@ func (e *Engine) publish(L *lua.LState) int {
 	f.pub = e.retainName(name)
 	f.pub.feed, f.pub.media = f, f.media
 	e.own(f)
+	e.announceEvent("onPublish", lua.LNil, f.pub.obj.ud)
 	L.Push(f.pub.obj.ud)
 	return 1
 }
@@ -61,6 +62,10 @@ func (f *feed) close() {
 		return
 	}
 	f.flush()
+	f.e.announceEvent("onUnpublish", lua.LNil, p.obj.ud)
+	if p.feed != f { // one of them closed it
+		return
+	}
 	if f.app != nil {
 		f.e.disown(f.app, f)
 	}

@@ -83,7 +83,7 @@ func (e *Engine) clientJoins(c *client, m *netconn.Membership) {
 	}
 	ms.client, ms.real = c, append(ms.real, m)
 	if first {
-		e.notify(c.obj, "onJoinGroup", g.obj.ud)
+		e.notifyClient(c, "onJoinGroup", g.obj.ud)
 	}
 	e.tellJoin(g, c.rawID, m)
 }
@@ -111,7 +111,7 @@ func (e *Engine) clientLeaves(c *client, m *netconn.Membership) {
 	} else {
 		delete(g.members, c.rawID)
 	}
-	e.notify(c.obj, "onUnjoinGroup", g.obj.ud)
+	e.notifyClient(c, "onUnjoinGroup", g.obj.ud)
 	e.releaseGroup(g)
 }
 

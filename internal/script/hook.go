@@ -60,8 +60,8 @@ func (e *Engine) setHook(p *publication, key string, v lua.LValue) {
 // adjust attaches a tap to the kinds that its hooks need, and ends it with the last of them.
 func (e *Engine) adjust(t *tap) {
 	var need media.Kinds
-	for i, h := range t.pub.hooks {
-		if h == t {
+	for i := range t.pub.hooks {
+		if t.hook(i) != nil {
 			need |= hookKinds[i]
 		}
 	}
@@ -69,14 +69,16 @@ func (e *Engine) adjust(t *tap) {
 		kind := media.Kinds(1) << i
 		switch {
 		case need&kind != 0 && t.at[i] == nil:
-			// What came before is not for the hook: scripts set theirs before the stream starts.
 			a, snap, err := e.cfg.Hub.Attach(t.pub.name, t, kind)
 			if err != nil {
 				e.complain(zerolog.ErrorLevel, err.Error())
 				return
 			}
+			if t.at[i] = a; t.own != nil {
+				t.begin(&snap)
+			}
+			// Otherwise what came before is not for the hook: scripts set theirs before the stream starts.
 			snap.Release()
-			t.at[i] = a
 		case need&kind == 0:
 			t.detach(i)
 		}
@@ -87,8 +89,11 @@ func (e *Engine) adjust(t *tap) {
 	}
 }
 
-// hook returns the function to call for hook i, if it is one of t's.
+// hook returns the function to call for hook i, if t has one.
 func (t *tap) hook(i int) *lua.LFunction {
+	if t.own != nil {
+		return t.own.fns[i]
+	}
 	if t.pub.hooks[i] != t {
 		return nil
 	}

@@ -61,6 +61,7 @@ func (e *Engine) monaClass() *class {
 			"arguments":    own(func(m *mona) lua.LValue { return m.arguments }),
 
 			"publish": made(func(_ *App, L *lua.LState) int { return e.publish(L) }),
+			"handle":  made(e.handle),
 			"joinGroup": made(func(a *App, L *lua.LState) int {
 				return pushMember(L, e.joinVirtual(a, L.Get(2), L.Get(3)))
 			}),

@@ -72,7 +72,12 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	var fields []amf.Member
 	var refused string
 	var isRefused bool
-	e.do(app, func() { refused, isRefused = e.onConnection(app, c, r.Args, &fields) })
+	e.do(app, func() {
+		var values []lua.LValue
+		if refused, isRefused, values = e.onConnection(app, c, r.Args, &fields); !isRefused {
+			e.announceEvent("onConnection", values...)
+		}
+	})
 	c.pending = nil
 	if isRefused || c.writer.closed {
 		delete(e.objects.byConn, c.handle)
@@ -102,31 +107,30 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	}})
 }
 
-// onConnection calls the event. A refusal has the text for the client.
-func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]amf.Member) (text string, refused bool) {
+// onConnection calls the event and returns its arguments. A refusal has the text for the client.
+func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]amf.Member) (text string, refused bool, values []lua.LValue) {
+	values = e.conv.AppendFromAMF([]lua.LValue{c.obj.ud}, args...)
 	fn, ok := e.L.GetField(app.env, "onConnection").(*lua.LFunction)
 	if !ok {
-		return "", false
+		return "", false, values
 	}
-	values := []lua.LValue{c.obj.ud}
-	values = e.conv.AppendFromAMF(values, args...)
 	results, err := e.call(fn, values...)
 	if err != nil {
 		e.scriptError(app, "onConnection", err)
 		if text = errorText(err); text == "" {
 			text = "client rejected"
 		}
-		return text, true
+		return text, true, nil
 	}
 	if len(results) > 0 && results[0] != lua.LNil {
 		t, ok := results[0].(*lua.LTable)
 		if !ok {
 			e.scriptErrorText(app, "onConnection", "returned a "+results[0].Type().String()+", a table was expected: ignored")
-			return "", false
+			return "", false, values
 		}
 		*fields = e.connectFields(c, t)
 	}
-	return "", false
+	return "", false, values
 }
 
 // connectFields takes the table that onConnection returned: into the answer, and into the parameters.
@@ -222,7 +226,7 @@ func (e *Engine) AddressChanged(_ rtmfp.Time, conn *netconn.Conn, old netip.Addr
 	addr := conn.Addr()
 	e.onClient(conn, 64, true, func(c *client) {
 		c.addr = addr
-		e.notify(c.obj, "onAddressChanged", lua.LString(old.String()))
+		e.notifyClient(c, "onAddressChanged", lua.LString(old.String()))
 	})
 }
 
@@ -238,6 +242,9 @@ func (e *Engine) disconnect(c *client) {
 	delete(c.app.clients, c.rawID)
 	delete(e.objects.byConn, c.handle)
 	c.writer.end()
-	e.do(c.app, func() { e.event(c.app, "onDisconnection", nil, c.obj.ud) })
+	e.do(c.app, func() {
+		e.event(c.app, "onDisconnection", nil, c.obj.ud)
+		e.announceEvent("onDisconnection", c.obj.ud)
+	})
 	c.obj.end()
 }

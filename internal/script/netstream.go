@@ -54,7 +54,7 @@ func (e *Engine) publishAsked(c *client, r *netconn.PublishRequest) {
 		return
 	}
 	p := e.retainName(r.Name)
-	if text, refused := e.askClient(c, "onPublish", p.obj.ud); refused {
+	if text, refused := e.askClient(c, "onPublish", "onUnpublish", p.obj.ud); refused {
 		e.release(p)
 		reject(text)
 		return
@@ -73,7 +73,7 @@ func (e *Engine) publishAsked(c *client, r *netconn.PublishRequest) {
 func (e *Engine) playAsked(c *client, r *netconn.PlayRequest) {
 	p := e.retainName(r.Name)
 	l := e.newListener(c, p, r)
-	if text, refused := e.askClient(c, "onSubscribe", l.obj.ud); refused {
+	if text, refused := e.askClient(c, "onSubscribe", "onUnsubscribe", l.obj.ud); refused {
 		l.obj.end()
 		e.release(p)
 		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Reject(now, text) })
@@ -98,12 +98,16 @@ func (e *Engine) useFailed(conn *netconn.Conn, u *streamUse) {
 }
 
 // askClient calls an event with which the script may refuse: by false or nil as its value, which leaves
-// the words to the protocol, or by an error, whose text the player gets unchanged.
-func (e *Engine) askClient(c *client, event string, arg lua.LValue) (text string, refused bool) {
+// the words to the protocol, or by an error, whose text the player gets unchanged. What the client's own
+// application accepted the handlers of the server may refuse: then the event end follows.
+func (e *Engine) askClient(c *client, event, end string, arg lua.LValue) (text string, refused bool) {
 	results, _, err := e.method(c.obj, event, arg)
 	if err != nil {
 		e.scriptError(c.app, event, err)
 		return errorText(err), true
 	}
-	return "", len(results) > 0 && lua.LVIsFalse(results[0])
+	if len(results) > 0 && lua.LVIsFalse(results[0]) {
+		return "", true
+	}
+	return e.askHandlers(c, event, end, arg)
 }

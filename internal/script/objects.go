@@ -24,6 +24,8 @@ type objects struct {
 
 	allClients, publications, configs, environment *object // of mona
 
+	handlers []*handlers // in the order in which they were added
+
 	addresses interned[netip.AddrPort]
 	ips       interned[netip.Addr]
 	tables    interned[*store.Node] // of data

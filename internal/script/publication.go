@@ -31,6 +31,7 @@ type publication struct {
 	meta  metadata
 	hooks [numHooks]*tap
 	taps  map[string]*tap // by path of the application
+	more  []*tap          // of publication:handle
 }
 
 // retainName returns the publication of a name for one more user.
@@ -68,6 +69,9 @@ func (e *Engine) endPublication(p *publication) {
 	delete(e.pubs, p.name)
 	for _, t := range p.taps {
 		t.close()
+	}
+	for _, t := range slices.Clone(p.more) {
+		t.closeOwned()
 	}
 	p.taps, p.hooks = nil, [numHooks]*tap{}
 	if p.list != nil {
@@ -202,6 +206,7 @@ func (e *Engine) publicationClass() *class {
 			"pushAMF0Data":    do(e.pushAMF0Data),
 			"writeProperties": do(e.writeProperties),
 			"clearProperties": do(e.clearProperties),
+			"handle":          do(e.handlePublication),
 			"flush":           do(e.flushPublication),
 			"close":           do(e.closePublication),
 		},

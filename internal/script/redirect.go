@@ -172,11 +172,26 @@ func (e *Engine) handshake(r HandshakeRequest) []netip.AddrPort {
 		return nil
 	}
 	fn, ok := e.L.GetField(a.env, "onHandshake").(*lua.LFunction)
-	if !ok {
+	more := e.handlersOf("onHandshake")
+	if !ok && len(more) == 0 {
 		e.silent.Store(r.Path, true)
 		return nil
 	}
 	var list []netip.AddrPort
+	if ok {
+		list = e.askHandshake(a, fn, r)
+	}
+	for _, h := range more {
+		if len(list) > 0 {
+			break
+		}
+		list = e.askHandshake(h.app, h.fns["onHandshake"], r)
+	}
+	return list
+}
+
+// askHandshake asks one onHandshake.
+func (e *Engine) askHandshake(a *App, fn *lua.LFunction, r HandshakeRequest) (list []netip.AddrPort) {
 	e.do(a, func() {
 		args := []lua.LValue{
 			lua.LString(r.Address.String()), lua.LString(r.Path),
@@ -214,19 +229,23 @@ func (e *Engine) RendezvousUnknown(protocol, peerID string, done func([]netip.Ad
 }
 
 func (e *Engine) rendezvousUnknown(protocol, peerID string) []netip.AddrPort {
-	a := e.root
-	fn, ok := e.L.GetField(a.env, "onRendezVousUnknown").(*lua.LFunction)
-	if !ok {
-		return nil
-	}
+	const event = "onRendezVousUnknown"
 	args := []lua.LValue{lua.LString(protocol), lua.LString(peerID)}
-	if p := fn.Proto; p != nil && p.NumParameters == 1 && p.IsVarArg == 0 {
-		args = args[1:] // as older versions called it
+	var values []lua.LValue
+	if fn, ok := e.L.GetField(e.root.env, event).(*lua.LFunction); ok {
+		own := args
+		if p := fn.Proto; p != nil && p.NumParameters == 1 && p.IsVarArg == 0 {
+			own = args[1:] // as older versions called it
+		}
+		results, err := e.call(fn, own...)
+		if err != nil {
+			e.scriptError(e.root, event, err)
+		}
+		values = results
 	}
-	results, err := e.call(fn, args...)
-	if err != nil {
-		e.scriptError(a, "onRendezVousUnknown", err)
-		return nil
+	for _, h := range e.handlersOf(event) {
+		results, _ := h.call(event, args...) // logged
+		values = append(values, results...)
 	}
-	return e.redirections(results, protocol, netip.AddrPort{}, false)
+	return e.redirections(values, protocol, netip.AddrPort{}, false)
 }

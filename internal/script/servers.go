@@ -48,9 +48,10 @@ type server struct {
 	rejected bool
 	// busy is set while the applications see the connection, each in its turn; what the server does
 	// meanwhile waits in held.
-	busy   bool
-	held   []func()
-	parted map[*App]bool // saw the disconnection; nil before it
+	busy       bool
+	introduced bool // the applications have seen the connection
+	held       []func()
+	parted     map[*App]bool // saw the disconnection; nil before it
 }
 
 const serverEventSize = 256

@@ -22,6 +22,8 @@ func (e *Engine) introduce(s *server) {
 		}
 		e.greet(a, s)
 	}
+	s.introduced = true
+	e.greetServer(s, nil)
 	if !s.rejected {
 		s.link.Ready(e.runningPaths())
 	}
@@ -108,6 +110,9 @@ func (e *Engine) part(s *server, args []lua.LValue) {
 		s.parted[a] = true
 		e.farewell(a, args)
 	}
+	for _, h := range slices.Clone(e.objects.handlers) {
+		h.farewell(s, args...)
+	}
 	s.obj.end()
 	s.configs.end()
 }
@@ -146,6 +151,7 @@ func (e *Engine) announce(a *App) {
 			e.greet(a, s)
 		}
 	}
+	e.greetHandlers(a)
 }
 
 // retire takes the connected servers from an application that stops.

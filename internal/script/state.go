@@ -17,7 +17,7 @@ type classes struct {
 	mona, params, data                               *class
 	publications, publication, listeners, listener   *class
 	groups, group, members, member                   *class
-	servers, server                                  *class
+	servers, server, handlers                        *class
 	ip, address, file, tcpClient, tcpServer, udpSock *class
 
 	all []*class
@@ -47,6 +47,7 @@ func (e *Engine) newState() {
 	c.member = e.define(e.memberClass())
 	c.servers = e.define(e.serversClass())
 	c.server = e.define(e.serverClass())
+	c.handlers = e.define(e.handlersClass())
 	c.ip = e.define(e.ipClass())
 	c.address = e.define(e.addressClass())
 	c.file = e.define(e.fileClass())

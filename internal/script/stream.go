@@ -64,11 +64,11 @@ func (e *Engine) endUse(u *streamUse) {
 	}
 	p := u.pub
 	if l := u.listener; l != nil {
-		e.notify(c.obj, "onUnsubscribe", l.obj.ud)
+		e.notifyClient(c, "onUnsubscribe", l.obj.ud)
 		p.removeListener(l)
 		l.obj.end()
 	} else {
-		e.notify(c.obj, "onUnpublish", p.obj.ud)
+		e.notifyClient(c, "onUnpublish", p.obj.ud)
 		p.removePublisher(u)
 	}
 	e.release(p)

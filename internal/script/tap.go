@@ -16,7 +16,8 @@ type tap struct {
 	// Constant.
 	e    *Engine
 	pub  *publication
-	path string // of the application
+	path string    // of the application
+	own  *ownHooks // of publication:handle; nil: the hooks are fields of the publication
 
 	// The script goroutine's.
 	at    [3]*media.Attachment // audio, video, data
@@ -127,7 +128,7 @@ func (t *tap) take() (w tapped, ok bool) {
 // settle takes a frame off the accounts; it is false if the hooks must not see it.
 func (t *tap) settle(w tapped) (wanted bool) {
 	t.e.hooked.Add(-sizeOf(w.f))
-	return w.a.Accept(w.f)
+	return w.a == nil || w.a.Accept(w.f)
 }
 
 // deliver is the event that shows frames to the hooks.
@@ -207,6 +208,11 @@ func (t *tap) close() {
 // flush ends a batch for all hooks.
 func (p *publication) flush() {
 	for _, t := range p.taps {
+		if t.hook(hookFlush) != nil {
+			t.flush()
+		}
+	}
+	for _, t := range p.more {
 		if t.hook(hookFlush) != nil {
 			t.flush()
 		}
