@@ -50,6 +50,9 @@ func run(ctx context.Context, e *env, args []string) int {
 		}
 		name, args = args[0], []string{"-help"}
 	}
+	if name == "bench" {
+		return runBench(ctx, e, args)
+	}
 	for _, cmd := range commands {
 		if cmd.name == name {
 			return runCommand(ctx, e, cmd, args)

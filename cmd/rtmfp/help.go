@@ -17,6 +17,7 @@ func writeHelp(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.short)
 	}
+	fmt.Fprintf(w, "  %-8s %s\n", "bench", "make load for a server and measure it")
 	fmt.Fprint(w, "\nRun 'rtmfp COMMAND --help' for the flags of a command.\n\n", urlHelp, "\n", exitHelp)
 }
 

@@ -35,10 +35,11 @@ var layers = []layer{
 		own:   []string{"pkg/", "internal/script", "internal/mesh", "internal/netconn", "internal/media", "internal/rendezvous"},
 		other: slices.Concat(logs, []string{"github.com/yuin/gopher-lua", "go.etcd.io/bbolt", "golang.org/x/time/rate"}),
 	},
+	{dir: "internal/bench", own: []string{"pkg/", "internal/netconn", "internal/media"}, other: []string{"golang.org/x/sys"}},
 	{dir: "internal/server", own: []string{"pkg/", "internal/"}, other: anyModule},
 
 	{dir: "cmd/monaserver", own: []string{"internal/server", "internal/config"}, other: []string{"golang.org/x/term"}},
-	{dir: "cmd/rtmfp", own: []string{"pkg/", "internal/netconn", "internal/media"}, other: []string{"golang.org/x/term", "golang.org/x/sync"}},
+	{dir: "cmd/rtmfp", own: []string{"pkg/", "internal/bench", "internal/netconn", "internal/media"}, other: []string{"golang.org/x/term", "golang.org/x/sync"}},
 
 	{dir: "internal/simnet", own: []string{"pkg/rtmfp"}},
 	{dir: "internal/archtest"},

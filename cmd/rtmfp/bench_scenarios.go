@@ -1,0 +1,68 @@
+package main
+
+import (
+	"flag"
+
+	"github.com/monaserver/monaserver/internal/bench"
+)
+
+var benchHandshakes = benchScenario("handshakes", "connect as many clients as possible",
+	`Connects clients one after the other, -parallel at once: handshake and NetConnection, until the application accepts.
+The result is how many per second, how long each took, and the server's processor time for one. The clients' keys are
+drawn before the measurement. Connections stay open until the end unless -close is given.
+
+With -rate connects are started at a steady rate whether or not earlier ones succeed, as real clients would; with
+-flood, hellos that nobody follows up are sent besides, as an attacker would.
+`, func(fs *flag.FlagSet) bench.Scenario {
+		s := new(bench.Handshakes)
+		fs.IntVar(&s.Count, "count", 0, "connect so `many` clients at most; 0 = as many as fit into -time")
+		fs.BoolVar(&s.Close, "close", false, "close each connection as soon as it is open")
+		fs.Float64Var(&s.Rate, "rate", 0, "start so many connects per `second`; 0 = whenever another is done")
+		fs.Float64Var(&s.Flood, "flood", 0, "besides send so many hellos per `second` that nobody follows up")
+		return s
+	})
+
+func fanoutFlags(fs *flag.FlagSet) *bench.Fanout {
+	f := new(bench.Fanout)
+	fs.IntVar(&f.Publications, "publications", 1, "streams published at once")
+	fs.IntVar(&f.Listeners, "listeners", 100, "clients that play, spread evenly over the streams")
+	fs.Float64Var(&f.Rate, "rate", 30, "messages of each stream per `second`")
+	fs.IntVar(&f.Size, "size", 1000, "`bytes` of a message")
+	fs.StringVar(&f.Kind, "kind", "video", "what the messages are: `video` (a key frame each second) or audio")
+	fs.StringVar(&f.Stream, "stream", "bench", "names of the streams are this `text` and a number")
+	return f
+}
+
+var benchFanout = benchScenario("fanout", "publish streams and play each many times",
+	`Publishes streams of messages at a steady rate and plays them with many clients. Each message carries the time it was
+written, so that the result tells what arrived, what was lost, how late it was (from the publisher's write to the
+listener), and the server's processor time for each message delivered and memory for each client.
+`, func(fs *flag.FlagSet) bench.Scenario { return fanoutFlags(fs) })
+
+var benchIdle = benchScenario("idle", "connect clients that do nothing",
+	`Connects clients and leaves them alone but for what keeps a connection alive. The result is the server's memory per
+client, the processor time it needs although nothing happens (give -pid), and whether a connection was lost.
+`, func(fs *flag.FlagSet) bench.Scenario {
+		s := new(bench.Idle)
+		fs.IntVar(&s.Clients, "clients", 1000, "clients to connect")
+		return s
+	})
+
+var benchRPC = benchScenario("rpc", "call a function of the application",
+	`Connects clients which call a function of the application with a string and wait for the answer. The result is
+round trips per second and how long they took. In Lua the function can be
+
+    function onConnection(client)
+      function client:echo(...) return ... end
+    end
+
+A server that does not know the function answers with an error, which is a round trip, too, and is told.
+`, func(fs *flag.FlagSet) bench.Scenario {
+		s := new(bench.RPC)
+		fs.IntVar(&s.Clients, "clients", 100, "clients that call")
+		fs.StringVar(&s.Method, "method", "echo", "`name` of the function")
+		fs.IntVar(&s.Pending, "pending", 1, "calls of each client under way at once")
+		fs.Float64Var(&s.Rate, "rate", 0, "calls per `second` of all clients together; 0 = as fast as answers come")
+		fs.IntVar(&s.Size, "size", 16, "`bytes` of the argument")
+		return s
+	})

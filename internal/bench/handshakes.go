@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// Handshakes connects clients as fast as the server lets it.
+type Handshakes struct {
+	Count int  // connects; 0 = as many as fit into the time
+	Close bool // each as soon as it is connected
+	// Rate starts that many connects per second, whatever becomes of them; 0 starts one when another is
+	// done.
+	Rate float64
+	// Flood sends so many hellos per second besides, from addresses that never answer.
+	Flood float64
+}
+
+// Name implements Scenario.
+func (h *Handshakes) Name() string { return "handshakes" }
+
+func (h *Handshakes) closedLoop() bool { return h.Rate == 0 }
+
+func (h *Handshakes) check() error {
+	switch {
+	case h.Count < 0:
+		return fmt.Errorf("count %d is negative", h.Count)
+	case h.Rate < 0:
+		return fmt.Errorf("rate %v is negative", h.Rate)
+	case h.Flood < 0:
+		return fmt.Errorf("flood %v is negative", h.Flood)
+	}
+	return nil
+}
+
+// maxPrepared bounds the keys drawn in advance.
+const maxPrepared = 50000
+
+func (h *Handshakes) run(ctx context.Context, r *run) error {
+	r.result.Unit = "connects"
+	o := r.result.Options
+	o["count"], o["close"], o["rate"], o["flood"] = h.Count, h.Close, h.Rate, h.Flood
+	r.histograms()
+	r.stage.Store("drawing keys")
+	n := h.Count
+	if n == 0 {
+		n = int(2000 * r.Time.Seconds())
+	}
+	if err := r.farm.ids.prepare(min(n, maxPrepared)); err != nil {
+		return err
+	}
+	var flood *flood
+	if h.Flood > 0 {
+		var err error
+		if flood, err = r.flood(h.Flood); err != nil {
+			return err
+		}
+		defer flood.stop()
+		if err := sleep(ctx, r.Warmup); err != nil {
+			return err
+		}
+	}
+	r.stage.Store("connecting")
+	m, err := r.meter()
+	if err != nil {
+		return err
+	}
+	started, err := h.connect(ctx, r)
+	if e := m.end(); err == nil {
+		err = e
+	}
+	r.checkSecured()
+	r.result.Clients = int(r.connected.Load())
+	r.result.Expected, r.result.Done = started, r.done.Load()
+	r.result.Latency = r.total().latency()
+	if flood != nil {
+		r.note("%d hellos of the flood were sent, %.0f/s", flood.sent.Load(), float64(flood.sent.Load())/flood.lasted().Seconds())
+	}
+	return err
+}
+
+// connect starts connects and waits for them. It returns how many were started.
+func (h *Handshakes) connect(ctx context.Context, r *run) (started uint64, err error) {
+	slots := make(chan struct{}, max(r.Parallel, 1))
+	end := time.NewTimer(r.Time)
+	defer end.Stop()
+	var pending atomic.Int64
+	begin := time.Now()
+	for h.Count == 0 || started < uint64(h.Count) {
+		if h.Rate > 0 {
+			if err := sleep(ctx, time.Until(begin.Add(time.Duration(float64(started)/h.Rate*1e9)))); err != nil {
+				break
+			}
+			if time.Since(begin) > r.Time {
+				break
+			}
+		} else {
+			select {
+			case slots <- struct{}{}:
+			case <-end.C:
+				return started, h.finish(ctx, r, &pending)
+			case <-ctx.Done():
+				return started, h.finish(ctx, r, &pending)
+			}
+		}
+		h.one(r, r.farm.workers[started%uint64(len(r.farm.workers))], int(started), &pending, func() {
+			if h.Rate == 0 {
+				<-slots
+			}
+		})
+		started++
+	}
+	return started, h.finish(ctx, r, &pending)
+}
+
+// finish waits for the connects under way.
+func (h *Handshakes) finish(ctx context.Context, r *run, pending *atomic.Int64) error {
+	for end := time.Now().Add(r.Patience); pending.Load() > 0 && time.Now().Before(end); {
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (h *Handshakes) one(r *run, w *worker, i int, pending *atomic.Int64, done func()) {
+	pending.Add(1)
+	w.post(func(begun rtmfp.Time) {
+		hist := r.hist[i%len(r.hist)]
+		r.join(w, begun, i, setup{target: r.Target, joined: func(m *member, now rtmfp.Time) {
+			hist.record(now.Sub(begun))
+			r.done.Add(1)
+			m.ready(now, nil)
+			if h.Close {
+				m.close(now)
+			}
+		}}, func(error) {
+			pending.Add(-1)
+			done()
+		})
+	})
+}
