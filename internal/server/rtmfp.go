@@ -22,6 +22,12 @@ import (
 // limiterSources is how many source addresses the handshake limiter remembers.
 const limiterSources = 1 << 16
 
+// A Diffie-Hellman key pair of the server is used for all sessions that open in keyPeriod, keySessions at most.
+const (
+	keyPeriod   = 30 * time.Second
+	keySessions = 1000
+)
+
 // keepaliveGrace is how much longer than its client's keepalive period the server waits before it pings.
 const keepaliveGrace = 5 * time.Second
 
@@ -51,7 +57,8 @@ func newRTMFP(env Env) (*rtmfpPart, error) {
 		return nil, fmt.Errorf("RTMFP certificate: %w", err)
 	}
 	p := &rtmfpPart{
-		cfg: env.Config, log: env.Log.With().Str("protocol", "RTMFP").Logger(), metrics: env.Metrics, identity: id,
+		cfg: env.Config, log: env.Log.With().Str("protocol", "RTMFP").Logger(), metrics: env.Metrics,
+		identity: id.ReuseKeys(keyPeriod, keySessions),
 		hub:      media.NewHub(media.Limits{Publications: env.Config.Limits.Publications}),
 		registry: netconn.NewRegistry(),
 		bans:     new(rtmfp.Bans),

@@ -87,6 +87,7 @@ type dhKeyPair struct {
 	group   uint64
 	public  []byte // big-endian
 	private []byte // big-endian exponent
+	users   int    // of a pair for several sessions; its source's
 }
 
 // generateKeyPair draws a key pair. Its public key has the full width of the group, because deployed

@@ -104,6 +104,7 @@ type Endpoint struct {
 	awaiting  map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
 	keying    map[netip.AddrPort]*KeyAgreement
 	timers    timerHeap
+	keysAt    Time // when a key pair of Identity gets too old; 0 = there is none
 
 	readyHead, readyTail *Session
 	out                  []outDatagram
@@ -226,6 +227,9 @@ func (e *Endpoint) forward(shard int, b []byte, from netip.AddrPort) {
 // HandleTimeout does what is due.
 func (e *Endpoint) HandleTimeout(now Time) {
 	e.now = now
+	if due(e.keysAt, now) {
+		e.expireKeys(now)
+	}
 	for len(e.timers) > 0 && e.timers[0].timerAt <= now {
 		s := e.timers[0]
 		e.timers.remove(s)
@@ -242,11 +246,15 @@ func (e *Endpoint) HandleTimeout(now Time) {
 
 // NextTimeout returns when HandleTimeout should be called; 0 means never.
 func (e *Endpoint) NextTimeout() Time {
-	if len(e.timers) == 0 {
-		return 0
+	t := e.keysAt
+	if len(e.timers) > 0 {
+		t = sooner(t, e.timers[0].timerAt)
 	}
-	return e.timers[0].timerAt
+	return t
 }
+
+// expireKeys destroys key pairs that were used for long enough.
+func (e *Endpoint) expireKeys(now Time) { e.keysAt = e.cfg.Identity.ephemeral.expire(now) }
 
 // enqueue puts s on the list of sessions that Poll visits.
 func (e *Endpoint) enqueue(s *Session) {

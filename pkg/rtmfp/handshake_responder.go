@@ -137,6 +137,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.unclaim(from)
 		return
 	}
+	e.expireKeys(now)
 	e.emit(Event{Kind: EventKeyAgreement, Job: j})
 }
 
@@ -185,6 +186,7 @@ func (s *Session) yields(cert []byte, stamp Time) bool {
 
 // respond opens the session when the key agreement is done.
 func (e *Endpoint) respond(now Time, j *KeyAgreement) {
+	e.expireKeys(now)
 	switch old := e.byAddr[j.from]; {
 	case j.err != nil:
 		e.counters.KeyingsFailed.Add(1)

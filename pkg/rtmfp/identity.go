@@ -19,22 +19,6 @@ type Identity struct {
 	ephemeral keyPairSource
 }
 
-// keyPairSource supplies ephemeral key pairs. It is used by several goroutines at once.
-type keyPairSource interface {
-	// acquire returns a key pair that may be used until it is released.
-	acquire(rand io.Reader, group uint64) (*dhKeyPair, error)
-	release(*dhKeyPair)
-}
-
-// freshKeyPairs draws a new key pair every time.
-type freshKeyPairs struct{}
-
-func (freshKeyPairs) acquire(rand io.Reader, group uint64) (*dhKeyPair, error) {
-	return generateKeyPair(rand, group)
-}
-
-func (freshKeyPairs) release(kp *dhKeyPair) { kp.wipe() }
-
 // NewServerIdentity returns an identity with an ephemeral certificate: key pairs are made for each
 // session, and random bytes make the certificate unique. hostname may be empty. Without groups the
 // certificate lists 16, 14 and 2; the initiator chooses among them by its own preference.

@@ -74,7 +74,7 @@ func newInitiatorKeying(rand io.Reader, id *Identity, responderCert *certificate
 			return nil, err
 		}
 	} else {
-		kp, err := id.ephemeral.acquire(rand, ik.group)
+		kp, err := id.ephemeral.acquire(rand, ik.group, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func respondKeying(rand io.Reader, id *Identity, initiatorCert *certificate, ski
 		if !id.cert.supports(group) {
 			return nil, nil, errGroup
 		}
-		if pair, err = id.ephemeral.acquire(rand, group); err != nil {
+		if pair, err = id.ephemeral.acquire(rand, group, skic); err != nil {
 			return nil, nil, err
 		}
 		defer id.ephemeral.release(pair)

@@ -14,8 +14,9 @@ import (
 // fixedPair is a keyPairSource that always returns the same pair and never wipes it.
 type fixedPair struct{ pair *dhKeyPair }
 
-func (s fixedPair) acquire(io.Reader, uint64) (*dhKeyPair, error) { return s.pair, nil }
-func (fixedPair) release(*dhKeyPair)                              {}
+func (s fixedPair) acquire(io.Reader, uint64, []byte) (*dhKeyPair, error) { return s.pair, nil }
+func (fixedPair) release(*dhKeyPair)                                      {}
+func (fixedPair) expire(Time) Time                                        { return 0 }
 
 // identityOf returns the owner of cert with a known private key.
 func identityOf(t testing.TB, cert []byte, group uint64, exponent []byte) *Identity {
