@@ -1,9 +1,8 @@
 package rtmfp
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"io"
 	"net/netip"
@@ -39,28 +38,23 @@ const (
 	cookieValid
 )
 
-func (j *CookieJar) mac(dst []byte, stamp []byte, addr netip.AddrPort) {
-	var msg [32]byte
-	n := copy(msg[:], stamp)
-	if addr.IsValid() {
-		a := addr.Addr().Unmap().As16()
-		n += copy(msg[n:], a[:])
-		binary.BigEndian.PutUint16(msg[n:], addr.Port())
-		n += 2
-	}
-	m := hmac.New(sha256.New, j.secret[:])
-	m.Write(msg[:n])
-	var sum [sha256.Size]byte
-	copy(dst, m.Sum(sum[:0]))
+// macs returns both parts of a cookie that was made at stamp, 8 bytes, for addr.
+func (j *CookieJar) macs(stamp []byte, addr netip.AddrPort) (made [24]byte, bound [32]byte) {
+	sum := hmacSum(j.secret[:], stamp)
+	copy(made[:], sum[:])
+	a := addr.Addr().Unmap().As16()
+	var place [18]byte
+	binary.BigEndian.PutUint16(place[copy(place[:], a[:]):], addr.Port())
+	return made, hmacSum(j.secret[:], stamp, place[:]...)
 }
 
 // make appends a cookie for addr to b.
 func (j *CookieJar) make(b []byte, now Time, addr netip.AddrPort) []byte {
-	var c [cookieSize]byte
-	binary.BigEndian.PutUint64(c[:8], uint64(now))
-	j.mac(c[8:32], c[:8], netip.AddrPort{})
-	j.mac(c[32:], c[:8], addr)
-	return append(b, c[:]...)
+	at := len(b)
+	b = binary.BigEndian.AppendUint64(b, uint64(now))
+	made, bound := j.macs(b[at:], addr)
+	b = append(b, made[:]...)
+	return append(b, bound[:]...)
 }
 
 // cookieTime returns when a cookie that check found authentic was made.
@@ -70,16 +64,14 @@ func (j *CookieJar) check(cookie []byte, now Time, addr netip.AddrPort) cookieVe
 	if len(cookie) != cookieSize {
 		return cookieForged
 	}
-	var want [32]byte
-	j.mac(want[:24], cookie[:8], netip.AddrPort{})
-	if !hmac.Equal(want[:24], cookie[8:32]) {
+	made, bound := j.macs(cookie[:8], addr)
+	if subtle.ConstantTimeCompare(made[:], cookie[8:32]) != 1 {
 		return cookieForged
 	}
 	if age := now.Sub(cookieTime(cookie)); age < 0 || age > cookieLifetime {
 		return cookieExpired
 	}
-	j.mac(want[:], cookie[:8], addr)
-	if !hmac.Equal(want[:], cookie[32:]) {
+	if subtle.ConstantTimeCompare(bound[:], cookie[32:]) != 1 {
 		return cookieElsewhere
 	}
 	return cookieValid

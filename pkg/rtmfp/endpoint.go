@@ -89,6 +89,9 @@ func (c *Config) claims() claimLimits {
 // maxStartupQueue bounds the startup datagrams that wait for Poll.
 const maxStartupQueue = 1024
 
+// maxSpareStartup is for how many of them room is kept.
+const maxSpareStartup = 64
+
 // Endpoint is one shard's half of the protocol: it is given datagrams and the time, and gives back
 // datagrams, deadlines and events. It does no I/O, reads no clock and is not safe for concurrent use.
 type Endpoint struct {
@@ -108,6 +111,7 @@ type Endpoint struct {
 
 	readyHead, readyTail *Session
 	out                  []outDatagram
+	spare                [][]byte // room for more of them
 	events               []Event
 	eventHead            int
 
@@ -116,7 +120,11 @@ type Endpoint struct {
 	slab    slab
 	ud      userData // decoded in place, so that nothing is allocated per chunk
 	ackIn   ack
-	scratch []byte
+	scratch []byte // a sealed startup packet
+	plain   []byte // the same before
+	opened  []byte // a startup packet that was received
+	answer  []byte // the payload of a responder hello
+	cookie  []byte
 
 	partials   reassembly
 	nextPacket uint64 // number of the newest packet sent in fragments
@@ -293,6 +301,9 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 	for n < len(e.out) && !b.Full() {
 		d := e.out[n]
 		b.commit(d.to, append(b.next(), d.data...))
+		if len(e.spare) < maxSpareStartup {
+			e.spare = append(e.spare, d.data[:0])
+		}
 		n++
 	}
 	if n > 0 {
@@ -331,7 +342,11 @@ func (e *Endpoint) queueDatagram(to netip.AddrPort, b []byte) {
 		e.counters.StartupQueueFull.Add(1)
 		return
 	}
-	e.out = append(e.out, outDatagram{to, append([]byte(nil), b...)})
+	var room []byte
+	if n := len(e.spare); n > 0 {
+		room, e.spare = e.spare[n-1], e.spare[:n-1]
+	}
+	e.out = append(e.out, outDatagram{to, append(room, b...)})
 }
 
 func (e *Endpoint) emit(ev Event) { e.events = append(e.events, ev) }

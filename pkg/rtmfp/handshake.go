@@ -28,10 +28,12 @@ func (e *Endpoint) sendStartup(now Time, to netip.AddrPort, sid uint32, typ byte
 	e.sendStartupPacket(to, sid, packet)
 }
 
-// startupPacket makes a plain packet: flags 0b, timestamp, chunk, as old peers expect it byte for byte.
+// startupPacket makes a plain packet: flags 0b, timestamp, chunk, as old peers expect it byte for byte. It is valid
+// until the next one is made.
 func (e *Endpoint) startupPacket(now Time, typ byte, payload []byte) []byte {
-	b := appendPacketHeader(nil, packetHeader{mode: modeStartup, hasTimestamp: true, timestamp: ticks(now)})
-	return appendChunk(b, typ, payload)
+	b := appendPacketHeader(e.plain[:0], packetHeader{mode: modeStartup, hasTimestamp: true, timestamp: ticks(now)})
+	e.plain = appendChunk(b, typ, payload)
+	return e.plain
 }
 
 // sendStartupPacket seals a plain packet with the default key and queues it.
@@ -47,14 +49,15 @@ func (e *Endpoint) sealStartup(sid uint32, packet []byte) []byte {
 }
 
 // openStartup decrypts a startup packet to a session id of ours (0: none yet), leaving the datagram as it
-// is, and returns its only chunk. A fragment gives nothing until the last one of its packet arrived;
+// is, and returns its only chunk, which is valid until the next packet. A fragment gives nothing until the last one of its packet arrived;
 // whole is then a datagram with all of it.
 func (e *Endpoint) openStartup(now Time, b []byte, sid uint32, from netip.AddrPort) (typ byte, payload, whole []byte, ok bool) {
 	if len(b) > maxStartupDatagram {
 		e.counters.BadPackets.Add(1)
 		return 0, nil, nil, false
 	}
-	pkt, err := e.defRecv.open(append([]byte(nil), b...))
+	e.opened = append(e.opened[:0], b...)
+	pkt, err := e.defRecv.open(e.opened)
 	if err != nil {
 		e.countOpenError(err)
 		return 0, nil, nil, false

@@ -169,7 +169,7 @@ func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
 	if s.state != stateHelloSent || len(c.certificate) > maxHandshakeField || len(c.cookie) > maxHandshakeField {
 		return
 	}
-	cert, err := parseCertificate(bytes.Clone(c.certificate))
+	cert, err := parseCertificate(c.certificate)
 	if err != nil || !o.epd.selects(cert) {
 		return
 	}

@@ -27,13 +27,12 @@ func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
 		e.counters.BadPackets.Add(1)
 		return
 	}
-	h := Hello{EPD: epd, Tag: tag, From: from}
 	switch selected := d.selects(e.cfg.Identity.cert); {
 	case selected && !e.cfg.DecideHello:
-		e.AnswerHello(now, &h)
+		e.answerHello(now, tag, from)
 	case selected, e.cfg.Rendezvous && d.HasPeer:
-		h.EPD, h.Tag = bytes.Clone(epd), bytes.Clone(tag)
-		e.emit(Event{Kind: EventHello, Hello: &h, Addr: from})
+		b := append(append(make([]byte, 0, len(epd)+len(tag)), epd...), tag...)
+		e.emit(Event{Kind: EventHello, Hello: &Hello{EPD: b[:len(epd):len(epd)], Tag: b[len(epd):], From: from}, Addr: from})
 	default:
 		e.counters.HellosUnselected.Add(1)
 	}
@@ -46,13 +45,9 @@ const maxTag = 512
 func (e *Endpoint) AnswerHello(now Time, h *Hello) { e.answerHello(now, h.Tag, h.From) }
 
 func (e *Endpoint) answerHello(now Time, tag []byte, to netip.AddrPort) {
-	var cookie [cookieSize]byte
-	c := rhello{
-		tagEcho:     tag,
-		cookie:      e.cfg.Cookies.make(cookie[:0], now, to),
-		certificate: e.cfg.Identity.Certificate(),
-	}
-	e.sendStartup(now, to, 0, chunkRHello, appendRHello(nil, c))
+	e.cookie = e.cfg.Cookies.make(e.cookie[:0], now, to)
+	e.answer = appendRHello(e.answer[:0], rhello{tagEcho: tag, cookie: e.cookie, certificate: e.cfg.Identity.Certificate()})
+	e.sendStartup(now, to, 0, chunkRHello, e.answer)
 }
 
 // RedirectHello tells the initiator to try other addresses (RFC 7016 §3.5.1.4). No address means the
@@ -101,7 +96,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.counters.KeyingsFailed.Add(1)
 		return
 	}
-	cert, err := parseCertificate(bytes.Clone(c.certificate))
+	cert, err := parseCertificate(c.certificate)
 	if err != nil {
 		e.counters.KeyingsFailed.Add(1)
 		return

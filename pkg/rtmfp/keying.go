@@ -1,7 +1,6 @@
 package rtmfp
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"io"
 )
@@ -35,13 +34,6 @@ func deriveKeys(secret, near, far []byte, a agreement) *sessionKeys {
 	clear(sum[:])
 	clear(mac[:])
 	return k
-}
-
-func hmacSum(key, message []byte) (sum [sha256.Size]byte) {
-	h := hmac.New(sha256.New, key)
-	h.Write(message)
-	h.Sum(sum[:0])
-	return sum
 }
 
 // initiatorKeying is the initiator's half of a key agreement, between IIKeying and RIKeying.

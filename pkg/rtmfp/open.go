@@ -30,8 +30,11 @@ func (k *recvKey) open(datagram []byte) (packet []byte, err error) {
 		return nil, errShort
 	}
 	text := datagram[sessionIDLen : sessionIDLen+n]
-	if k.hmacLen != 0 && subtle.ConstantTimeCompare(k.authenticate(text), datagram[sessionIDLen+n:]) != 1 {
-		return nil, errMAC
+	if k.hmacLen != 0 {
+		mac := k.authenticate(text)
+		if subtle.ConstantTimeCompare(mac[:k.hmacLen], datagram[sessionIDLen+n:]) != 1 {
+			return nil, errMAC
+		}
 	}
 	if k.cbc == nil {
 		k.cbc = cipher.NewCBCDecrypter(k.block(), zeroIV[:]).(cbcMode)

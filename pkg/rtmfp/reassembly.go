@@ -1,6 +1,7 @@
 package rtmfp
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 )
@@ -106,6 +107,7 @@ func (e *Endpoint) sendFragmented(now Time, to netip.AddrPort, sid uint32, packe
 		e.counters.BadPackets.Add(1)
 		return
 	}
+	packet = bytes.Clone(packet) // the fragments are built where it is
 	e.nextPacket++
 	f := packetFragment{packetID: e.nextPacket}
 	for len(packet) > 0 {

@@ -3,11 +3,9 @@ package rtmfp
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"hash"
 )
 
 // defaultSessionKey protects startup packets (RFC 7425 §4.1). Everybody knows it.
@@ -50,13 +48,7 @@ type directionKey struct {
 	sseq    bool  // packets carry session sequence numbers
 
 	cbc cbcMode // nil until needed
-	mac *macState
-}
-
-// macState keeps what computing a MAC without allocating needs.
-type macState struct {
-	hash hash.Hash
-	sum  [sha256.Size]byte
+	mac *macKey
 }
 
 func newDirectionKey(aes16, hmacKey []byte, hmacLen int, sseq bool) directionKey {
@@ -78,16 +70,12 @@ func (k *directionKey) block() cipher.Block {
 	return b
 }
 
-// authenticate returns the MAC of p, valid until the next call.
-func (k *directionKey) authenticate(p []byte) []byte {
-	m := k.mac
-	if m == nil {
-		m = &macState{hash: hmac.New(sha256.New, k.hmac[:])}
-		k.mac = m
+// authenticate returns the MAC of p, of which hmacLen bytes are used.
+func (k *directionKey) authenticate(p []byte) [sha256.Size]byte {
+	if k.mac == nil {
+		k.mac = newMACKey(k.hmac[:])
 	}
-	m.hash.Reset()
-	m.hash.Write(p)
-	return m.hash.Sum(m.sum[:0])[:k.hmacLen]
+	return k.mac.sum(p)
 }
 
 // sendKey seals the packets of one direction. It belongs to the goroutine of its session.
@@ -159,7 +147,8 @@ func (k *sendKey) seal(b []byte, start int, sid uint32) []byte {
 	k.cbc.CryptBlocks(b[text:], b[text:])
 	binary.BigEndian.PutUint32(b[start:], sid^scramble(b[text:]))
 	if k.hmacLen != 0 {
-		b = append(b, k.authenticate(b[text:])...)
+		mac := k.authenticate(b[text:])
+		b = append(b, mac[:k.hmacLen]...)
 	}
 	return b
 }
