@@ -205,6 +205,8 @@ type decide struct {
 	asked []HandshakeRequest
 }
 
+func (d *decide) Decides(string) bool { return true }
+
 func (d *decide) Handshake(h HandshakeRequest, answer func([]netip.AddrPort)) bool {
 	d.asked = append(d.asked, h)
 	d.net.After(d.delay, func() { answer(d.to) })

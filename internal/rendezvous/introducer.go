@@ -16,6 +16,9 @@ import (
 // not block, and answer by calling answer once, on any goroutine, or never: the initiator says hello
 // again.
 type Hooks interface {
+	// Decides reports whether the application of a path may want to decide where its clients go. It is asked for each
+	// hello, so it should be quick.
+	Decides(path string) bool
 	// Handshake asks where a client that wants to connect should go; no address means here. It returns
 	// false if nobody wants to decide, and then answer is not called.
 	Handshake(h HandshakeRequest, answer func(to []netip.AddrPort)) bool
@@ -96,6 +99,10 @@ func (i *Introducer) handshake(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 		return
 	}
 	path, query := splitURI(uri)
+	if !i.cfg.Hooks.Decides(path) {
+		ep.AnswerHello(now, h)
+		return
+	}
 	n := i.attempts.count(now, h.Tag)
 	decided := func(now rtmfp.Time, ep *rtmfp.Endpoint, to []netip.AddrPort) {
 		if len(to) == 0 {

@@ -31,6 +31,8 @@ func TestLateDecision(t *testing.T) {
 // deaf is an application that never answers.
 type deaf struct{ asked int }
 
+func (d *deaf) Decides(string) bool { return true }
+
 func (d *deaf) Handshake(HandshakeRequest, func([]netip.AddrPort)) bool { d.asked++; return true }
 
 func (d *deaf) Unknown(rtmfp.PeerID, func([]netip.AddrPort)) bool { d.asked++; return true }

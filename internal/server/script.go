@@ -59,11 +59,11 @@ func newHooks(e *script.Engine, c *config.Config) hooks {
 	return hooks{engine: e, self: self}
 }
 
+// Decides implements rendezvous.Hooks.
+func (h hooks) Decides(path string) bool { return h.engine.DecidesHandshakes(path) }
+
 // Handshake implements rendezvous.Hooks.
 func (h hooks) Handshake(r rendezvous.HandshakeRequest, answer func([]netip.AddrPort)) bool {
-	if !h.engine.DecidesHandshakes(r.Path) {
-		return false
-	}
 	h.engine.Handshake(script.HandshakeRequest{
 		Protocol: "RTMFP", Address: r.Address, Path: r.Path, Query: r.Query, Attempts: r.Attempts, Self: h.self,
 	}, answer)
