@@ -105,7 +105,7 @@ func TestHandlersOfServers(t *testing.T) {
 	a := r.link(true, "192.0.2.1:1936")
 	r.expect("", "take()", "root +192.0.2.1 ")
 	r.same("link", a.told(), `ready [""]`)
-	r.engine.ServerCall(a, "f", nil, 0)
+	r.engine.ServerCall(a, "f", nil, 0, func() {})
 	r.run(0)
 	r.expect("", "take()", "f ")
 	bad := r.link(true, "192.0.2.9:1936")
