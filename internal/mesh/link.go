@@ -53,7 +53,8 @@ var (
 	errDuplicate = errors.New("there is another link to this server")
 	errReplaced  = errors.New("the other server gave this link up and made a new one")
 	errSelf      = errors.New("the server is connected to itself")
-	errStopping  = errors.New("Server is stopping") //nolint:staticcheck // the words of MonaServer 1.x
+	//lint:ignore ST1005 the words of MonaServer 1.x
+	errStopping = errors.New("Server is stopping")
 )
 
 // rejection is what the other side gave as a reason to close.
