@@ -13,7 +13,7 @@ const (
 	kindReject    = 0
 	kindHello     = 1
 	kindPing      = 2 // nothing follows: this server lives
-	kindOffer     = 3 // bool have, bool dialling: settle.go
+	kindOffer     = 3 // flags, number: settle.go
 	kindConfirm   = 4 // nothing follows: this link stays
 	kindDuplicate = 5 // nothing follows: another link stays
 )

@@ -88,6 +88,7 @@ type Node struct {
 
 	mu         sync.Mutex
 	stopping   bool
+	offers     uint32
 	all        map[*Link]struct{} // every connection
 	pending    []*Link            // incoming ones without a hello, the oldest first
 	links      map[*Link]struct{} // those that applications see

@@ -99,6 +99,7 @@ func (l *Link) read() error {
 	}
 	l.in.limit(settleTimeout)
 	if err := l.node.admit(l); err != nil {
+		l.lastWord(appendReject(nil, err.Error()))
 		return err
 	}
 	r := receiver{Link: l, room: make(chan struct{}, 1)}
@@ -272,7 +273,7 @@ func (r *receiver) handle(f frame) error {
 		return r.handleControl(f.payload)
 	case r.closed.Load():
 		return nil // what a rejected server still says
-	case !r.shown.Load():
+	case !r.shown.Load() && !r.node.confirmed(r.Link):
 		r.log.Warn().Str("function", f.handler).Msg("ignored: a message before the link is confirmed")
 	case f.unknown != 0:
 		r.log.Error().Uint32("number", f.unknown).Msg("ignored: a message for a function that was not named before")

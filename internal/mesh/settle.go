@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -9,15 +11,15 @@ import (
 // applications see any, by the server with the lower node.id alone, so that both agree whatever the order of
 // events:
 //
-//	higher → lower   offer       after the hellos, on every link: have = it still has another link to us;
-//	                             dialling = one of its targets may be us, and it dials it now
+//	higher → lower   offer       after the hellos, on every link: number = how many it has made; have = it has
+//	                             another link to us; dialling = one of its targets may be us, and is dialled now
 //	lower → higher   confirm     this link stays
 //	lower → higher   duplicate   this one does not
 //
 // The link that the lower one dialled stays, if there is one soon enough; the properties of the targets of
-// both are put together on it. A link that is confirmed stays, unless the higher one has lost it without our
-// seeing it (have is false) or confirms another: then it is a half-open connection, and the new one takes
-// its place.
+// both are put together on it. A link that is confirmed stays, unless the higher one has lost it (a later
+// offer has no other link) or the lower one has (it confirms another): then it is a half-open connection, and
+// the new one takes its place.
 //
 // Servers without node.id are admitted as they come.
 
@@ -26,8 +28,34 @@ type settling struct {
 	shown atomic.Bool // the applications see it; may be read without the lock
 	gone  bool        // they do no more
 
-	offered, have, dialling bool
-	verdict                 error // why we gave the link up
+	offer   offer // of the other side
+	verdict error // why we gave the link up
+}
+
+// offer is what the higher server says about a link.
+type offer struct {
+	number         uint32 // from 1, 0 = not made yet
+	have, dialling bool
+}
+
+func appendOffer(b []byte, o offer) []byte {
+	var flags byte
+	if o.have {
+		flags |= 1
+	}
+	if o.dialling {
+		flags |= 2
+	}
+	return appendVL(append(b, kindOffer, flags), int(o.number))
+}
+
+// parseOffer reads what follows the kind.
+func parseOffer(b []byte) (offer, error) {
+	if len(b) == 0 {
+		return offer{}, errShort
+	}
+	number, _, err := cutVL(b[1:])
+	return offer{number: number, have: b[0]&1 != 0, dialling: b[0]&2 != 0}, err
 }
 
 // settleWait is how long a link waits for a better one.
@@ -73,17 +101,11 @@ func (n *Node) admit(l *Link) error {
 	}
 	b.waiting = append(b.waiting, l)
 	if !n.decides(b) {
-		have, dialling := b.link != nil || len(b.waiting) > 1, n.mayDial(l)
-		l.control([]byte{kindOffer, flag(have), flag(dialling)})
+		n.offers++
+		o := offer{number: n.offers, have: b.link != nil || len(b.waiting) > 1, dialling: n.mayDial(l)}
+		l.control(appendOffer(nil, o))
 	}
 	return nil
-}
-
-func flag(b bool) byte {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // decides reports whether we choose the link.
@@ -130,8 +152,11 @@ func (n *Node) negotiate(l *Link, b []byte) error {
 		return nil
 	}
 	switch kind := b[0]; {
-	case kind == kindOffer && n.decides(nb) && len(b) == 3 && !l.offered:
-		l.offered, l.have, l.dialling = true, b[1] != 0, b[2] != 0
+	case kind == kindOffer && n.decides(nb) && l.offer.number == 0:
+		var err error
+		if l.offer, err = parseOffer(b[1:]); err != nil {
+			return fmt.Errorf("offer of a link: %w", err)
+		}
 		n.settle(nb)
 	case kind == kindConfirm && !n.decides(nb) && !l.shown.Load():
 		n.replace(nb)
@@ -165,51 +190,53 @@ func (n *Node) unlink(b *neighbour, err error) {
 
 // settle chooses the link of a neighbour.
 func (n *Node) settle(b *neighbour) {
-	var ours, theirs, best *Link
-	for _, l := range b.waiting {
-		switch {
-		case !l.offered:
-		case b.link != nil && !l.have:
+	var ours, theirs *Link
+	for _, l := range slices.Clone(b.waiting) {
+		o := l.offer
+		if b.link != nil && !o.have && o.number > b.link.offer.number {
 			n.replace(b)
 		}
-	}
-	for _, l := range append([]*Link(nil), b.waiting...) {
 		switch {
-		case !l.offered:
-		case b.link != nil:
-			n.giveUp(b, l)
-			l.lastWord([]byte{kindDuplicate})
+		case o.number == 0:
 		case l.dial != nil:
 			ours = l
 		default:
 			theirs = l
 		}
 	}
-	if best = ours; best == nil {
+	best := ours
+	if best == nil {
 		best = theirs
 	}
-	if best == nil {
+	switch {
+	case best == nil || b.link == nil && n.expects(b, ours, theirs):
 		return
+	case b.link == nil:
+		n.confirm(b, best)
 	}
-	if !b.waited && (ours == nil && n.expects(b, theirs) || theirs == nil && ours.dialling) {
-		if b.hold == nil {
-			b.hold = time.AfterFunc(settleWait, func() { n.settleNow(b) })
+	for _, l := range slices.Clone(b.waiting) {
+		if l.offer.number != 0 {
+			n.giveUp(b, l)
+			l.lastWord([]byte{kindDuplicate})
 		}
-		return
 	}
-	n.confirm(b, best)
-	best.control([]byte{kindConfirm})
-	n.settle(b) // the others are not needed
 }
 
-// expects reports whether a link that we dialled may come soon.
-func (n *Node) expects(b *neighbour, theirs *Link) bool {
-	for _, l := range b.waiting {
-		if l.dial != nil {
-			return true
-		}
+// expects reports whether a better link may come soon, or another with properties of its own; ours and theirs
+// are those that are there. It does not for long.
+func (n *Node) expects(b *neighbour, ours, theirs *Link) bool {
+	more := false
+	switch {
+	case b.waited || ours != nil && theirs != nil:
+	case ours != nil:
+		more = ours.offer.dialling || ours.offer.have
+	default:
+		more = n.mayDial(theirs) || slices.ContainsFunc(b.waiting, func(l *Link) bool { return l.dial != nil })
 	}
-	return n.mayDial(theirs)
+	if more && b.hold == nil {
+		b.hold = time.AfterFunc(settleWait, func() { n.settleNow(b) })
+	}
+	return more
 }
 
 func (n *Node) settleNow(b *neighbour) {
@@ -227,6 +254,9 @@ func (n *Node) confirm(b *neighbour, l *Link) {
 	b.stopHold()
 	b.link, b.over = l, make(chan struct{})
 	n.mergeAll(b)
+	if n.decides(b) {
+		l.control([]byte{kindConfirm}) // before anything the applications send
+	}
 	n.show(l)
 }
 
@@ -238,12 +268,7 @@ func (b *neighbour) stopHold() {
 }
 
 func (b *neighbour) remove(l *Link) {
-	for i, w := range b.waiting {
-		if w == l {
-			b.waiting = append(b.waiting[:i:i], b.waiting[i+1:]...)
-			return
-		}
-	}
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *Link) bool { return w == l })
 }
 
 // giveUp notes that l does not stay, and keeps what came over it.
@@ -304,6 +329,13 @@ func (n *Node) show(l *Link) {
 	l.shown.Store(true)
 	n.note(l.log).Bool("target", l.dial != nil).Msg("Connection established with " + l.addr.String() + " server")
 	n.handler.ServerConnected(l)
+}
+
+// confirmed reports whether the applications see a link, when it may be about to be confirmed.
+func (n *Node) confirmed(l *Link) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return l.shown.Load()
 }
 
 // hide takes a server from the applications.
