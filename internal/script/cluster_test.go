@@ -42,7 +42,7 @@ func clusterFiles(t *testing.T, main string) files {
 }
 
 // links connects servers: "AB BC" makes B a target of A and C one of B.
-func (m mesh) links(pairs string) map[string]*sampleLink {
+func (m rigs) links(pairs string) map[string]*sampleLink {
 	links := make(map[string]*sampleLink)
 	for _, p := range strings.Fields(pairs) {
 		links[p] = m.connect(int(p[0]-'A'), int(p[1]-'A'))
@@ -52,7 +52,7 @@ func (m mesh) links(pairs string) map[string]*sampleLink {
 }
 
 // clean checks that no server had anything to complain about.
-func (m mesh) clean() {
+func (m rigs) clean() {
 	for i, r := range m {
 		r.t.Helper()
 		for line := range strings.Lines(r.logs.String()) {
@@ -75,7 +75,7 @@ func (l *sampleLink) media() (n int) {
 	return n
 }
 
-func (m mesh) everywhere(expression, want string) {
+func (m rigs) everywhere(expression, want string) {
 	for i, r := range m {
 		r.t.Helper()
 		if got := r.eval("", expression); got != want {
@@ -312,7 +312,8 @@ func TestClusterNonsense(t *testing.T) {
 	r := m[0]
 	l := r.meet(false, "192.0.2.9:50000", nil)
 	values := []amf.Value{
-		amf.Null{}, amf.String(""), amf.String("x"), amf.Number(1), amf.Bool(true), amf.NewObject(), &amf.Array{Dense: []amf.Value{amf.Number(1)}},
+		amf.Null{},
+		amf.String(""), amf.String("x"), amf.Number(1), amf.Bool(true), amf.NewObject(), &amf.Array{Dense: []amf.Value{amf.Number(1)}},
 		&amf.Array{Dense: []amf.Value{amf.NewObject().Add("name", amf.String("x")).Add("instance", amf.String("i")).Add("path", &amf.Array{})}},
 	}
 	for _, name := range []string{
@@ -321,7 +322,7 @@ func TestClusterNonsense(t *testing.T) {
 	} {
 		for _, a := range values {
 			for _, b := range values {
-				r.engine.ServerCall(l, name, []amf.Value{a, b, a}, 64)
+				r.engine.ServerCall(l, name, []amf.Value{a, b, a}, 64, func() {})
 				r.run(0)
 			}
 		}
@@ -337,7 +338,7 @@ func groupsOf(r *rig, n byte) string {
 }
 
 func TestClusterGroups(t *testing.T) {
-	m := make(mesh, 3)
+	m := make(rigs, 3)
 	intro := make([]*fakeGroups, 3)
 	for i := range m {
 		intro[i] = new(fakeGroups)
@@ -439,7 +440,7 @@ func TestClusterBalanceLeast(t *testing.T) {
 	}
 	r.same("nobody counts", r.hello(1), "")
 	load := func(l *sampleLink, clients, viewers float64) {
-		r.engine.ServerCall(l, "clusterLoad", []amf.Value{amf.Number(clients), amf.Number(viewers)}, 64)
+		r.engine.ServerCall(l, "clusterLoad", []amf.Value{amf.Number(clients), amf.Number(viewers)}, 64, func() {})
 		r.run(0)
 	}
 	load(b, 2, 0)
