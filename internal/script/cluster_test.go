@@ -504,3 +504,66 @@ func TestClusterTogether(t *testing.T) {
 	}
 	m.clean()
 }
+
+// The corrected form of the page's application: a chain of three servers.
+func TestClusterChain(t *testing.T) {
+	f := clusterFiles(t, `require "cluster.chain"`)
+	const url = "rtmfp://10.0.0.1/own"
+	m := newMesh(t, 3, f, func(cfg *Config) { cfg.Params = map[string]string{"cluster.viewers": "2"} })
+	first := m.connect(0, 1)
+	a, c := m[0], m[2]
+	p := a.dial(url).publish("cam")
+	p.data("@setDataFrame", amf.String("onMetaData"), amf.NewObject().Add("width", amf.Number(640)))
+	p.video(0, avcHeader)
+	p.video(0, keyFrame)
+
+	t.Log("# the third server comes late: metadata and configuration are sent again")
+	m.connect(1, 2)
+	player := c.dial(url).play("cam")
+	p.video(1000, keyFrame)
+	p.video(1040, interFrame)
+	p.data("onCue", amf.Number(1))
+	m.run(3 * time.Second)
+	c.same("player at the end", sorted(player.frames), sorted([]string{
+		`data "onMetaData" {width=640}`, fmt.Sprintf("video 0 %x", avcHeader), fmt.Sprintf("video 0 %x", keyFrame),
+		fmt.Sprintf("video 40 %x", interFrame), `data "onCue" 1`,
+	}))
+
+	t.Log("# viewers beyond the second are sent on")
+	for range 2 {
+		a.plays("below the limit", a.dial(url).play("cam"))
+	}
+	s := a.dial(url).play("cam")
+	a.same("play", s.codes()+": "+s.text(), "Play.Failed: www.hostB.com")
+
+	t.Log("# an edit in the middle: its copies begin anew")
+	m[1].write("main.lua", f["main.lua"]+" ")
+	if err := m[1].reload(""); err != nil {
+		t.Fatal(err)
+	}
+	m.run(time.Second)
+	c.expect("", "mona.publications.cam.running", "true")
+	p.video(2000, keyFrame)
+	m.run(3 * time.Second)
+	if last := player.frames[len(player.frames)-1]; !strings.HasSuffix(last, fmt.Sprintf("%x", keyFrame)) {
+		t.Errorf("after the edit: %s", sorted(player.frames))
+	}
+
+	t.Log("# the first link ends, and everything behind it")
+	first.end(net.ErrClosed)
+	m.run(time.Second)
+	m[1].expect("", "mona.publications.count", "0")
+	c.expect("", "mona.publications.count", "0")
+	p.video(3000, keyFrame)
+	m.connect(0, 1)
+	m.run(time.Second)
+	c.expect("", "mona.publications.cam.running", "true")
+	p.close()
+	m.run(time.Second)
+	c.expect("", "mona.publications.count", "0")
+	for _, r := range m {
+		r.notLogged("attempt to")
+		r.notLogged("deleted")
+		r.notLogged("not running")
+	}
+}

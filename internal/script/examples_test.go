@@ -234,7 +234,7 @@ func TestAPIPageExamples(t *testing.T) {
 
 // All of them run side by side on one server without an error.
 func TestExamplesTogether(t *testing.T) {
-	r := newRig(t, example(t, "chat", "relay", "secure", "viewers", "clock", "cluster-demo"), secret)
+	r := newRig(t, example(t, "chat", "relay", "secure", "viewers", "clock", "cluster-demo", "cluster"), secret)
 	for _, name := range []string{"chat", "relay", "secure", "viewers", "clock", "cluster-demo"} {
 		r.dial("rtmfp://10.0.0.1/" + name)
 	}

@@ -305,73 +305,39 @@ func TestSampleRedirection(t *testing.T) { // S7
 	r.plays("below the limit", last.play("cam"))
 }
 
-// Corrected forms of the samples ship as an application: a chain of three servers.
+// The demo: servers know their names, clients reach each other through them.
 func TestExampleCluster(t *testing.T) {
-	f := example(t, "cluster-demo")
-	f["main.lua"] = `children("cluster-demo")`
+	f := example(t, "cluster-demo", "cluster")
+	f["main.lua"] = f["cluster-demo/root.lua"]
 	const url = "rtmfp://10.0.0.1/cluster-demo"
+	names := []string{"A", "B", "C"}
 	m := newMesh(t, 3, f, func(cfg *Config) {
-		cfg.Params = map[string]string{"cluster.name": "one of three", "cluster.viewers": "2"}
+		cfg.Params = map[string]string{"cluster.name": names[0]}
+		names = names[1:]
 	})
-	first := m.connect(0, 1)
+	m.links("AB BC CA")
 	a, c := m[0], m[2]
 	a.logged("Target gotten : 192.168.0.2 (www.hostB.com for clients)")
-	a.logged("Server 'one of three' at address 192.168.0.2")
-	p := a.dial(url).publish("cam")
-	p.data("@setDataFrame", amf.String("onMetaData"), amf.NewObject().Add("width", amf.Number(640)))
-	p.video(0, avcHeader)
-	p.video(0, keyFrame)
-
-	t.Log("# the third server comes late: metadata and configuration are sent again")
-	m.connect(1, 2)
-	player := c.dial(url).play("cam")
-	p.video(1000, keyFrame)
-	p.video(1040, interFrame)
-	p.data("onCue", amf.Number(1))
-	m.run(3 * time.Second)
-	c.same("player at the end", sorted(player.frames), sorted([]string{
-		`data "onMetaData" {width=640}`, fmt.Sprintf("video 0 %x", avcHeader), fmt.Sprintf("video 0 %x", keyFrame),
-		fmt.Sprintf("video 40 %x", interFrame), `data "onCue" 1`,
-	}))
-	a.same("servers", a.dial(url).answer("servers"), `[{name="one of three" address="192.168.0.2" host="www.hostB.com"}]`)
-
-	t.Log("# viewers beyond the second are sent on")
-	for range 2 {
-		a.plays("below the limit", a.dial(url).play("cam"))
-	}
-	s := a.dial(url).play("cam")
-	a.same("play", s.codes()+": "+s.text(), "Play.Failed: www.hostB.com")
-
-	t.Log("# an edit in the middle: its copies begin anew")
-	m[1].write("cluster-demo/main.lua", f["cluster-demo/main.lua"])
-	if err := m[1].reload("/cluster-demo"); err != nil {
-		t.Fatal(err)
-	}
+	a.logged("Server 'B' at address 192.168.0.2")
+	client := a.dial(url)
+	a.same("servers", client.answer("servers"),
+		`[{name="B" address="192.168.0.2" host="www.hostB.com"} {name="C" address="192.168.0.3" host="www.hostC.com"}]`)
+	a.same("whoami", client.answer("whoami"), fmt.Sprintf(`"A" %q`, a.idOf(client)))
+	a.dial(url).publish("cam")
 	m.run(time.Second)
-	c.expect("", "mona.publications.cam.running", "true")
-	p.video(2000, keyFrame)
-	m.run(3 * time.Second)
-	if last := player.frames[len(player.frames)-1]; !strings.HasSuffix(last, fmt.Sprintf("%x", keyFrame)) {
-		t.Errorf("after the edit: %s", sorted(player.frames))
-	}
-
-	t.Log("# the first link ends, and everything behind it")
-	first.end(net.ErrClosed)
+	other := c.dial(url)
+	other.play("cam")
+	c.same("streams", other.answer("streams"), `[{name="cam" viewers=1}]`)
+	c.same("groups", other.answer("groups"), `[]`)
+	other.joinGroup(7)
+	id, _ := groupID(7)
 	m.run(time.Second)
-	m[1].expect("", "mona.publications.count", "0")
-	c.expect("", "mona.publications.count", "0")
-	p.video(3000, keyFrame)
-	m.connect(0, 1)
+	a.same("groups", client.answer("groups"), `{`+id+`=1}`)
+	c.same("heard", other.answer("say", amf.String("hello")), "1")
 	m.run(time.Second)
-	c.expect("", "mona.publications.cam.running", "true")
-	p.close()
-	m.run(time.Second)
-	c.expect("", "mona.publications.count", "0")
-	for _, r := range m {
-		r.notLogged("attempt to")
-		r.notLogged("deleted")
-		r.notLogged("not running")
-	}
+	a.same("client of A", client.told(), `onSay("C" "hello")`)
+	c.same("client of C", other.told(), `onSay("C" "hello")`)
+	m.clean()
 }
 
 // The gate refuses who is not on the list.

@@ -1,7 +1,9 @@
 -- What servers that are connected to each other can do together, in three parts. An application has one function for
 -- each event, so this file passes the events on to the parts.
 
-local parts = { require("gate"), require("names"), require("streams") }
+NAME = tostring(mona.configs["cluster.name"] or mona.configs["host"] or "a server without a name")
+
+local parts = { require("gate"), require("names"), require("show") }
 
 local function each(event, ...)
   for _, part in ipairs(parts) do

@@ -1,8 +1,7 @@
--- Each server tells the others its name, cluster.name in MonaServer.ini. Clients may ask for all of them: servers().
+-- Each server tells the others its name, cluster.name in MonaServer.ini. Clients may ask for it: whoami(), and for all of
+-- them: servers().
 
 local part = {}
-
-local NAME = tostring(mona.configs["cluster.name"] or mona.configs["host"] or "a server without a name")
 
 function part.onServerConnection(server)
   if server.isTarget then
@@ -26,6 +25,8 @@ function part.onServerDisconnection(server)
 end
 
 function part.onConnection(client)
+  function client:whoami() return NAME, self.id end
+
   function client:servers()
     local list = {}
     for index, server in mona.servers:ipairs() do
