@@ -53,8 +53,8 @@ func debugGetInfo(c call) int {
 			source, kind := dbg.Source, dbg.What
 			if fn != nil && fn.IsG {
 				source, kind = "=[C]", "C"
-			} else if kind == "tail" {
-				kind = "Lua"
+			} else if kind = "Lua"; fn != nil && fn.Proto.LineDefined == 0 {
+				kind = "main"
 			}
 			set("source", lua.LString(source))
 			set("short_src", lua.LString(strings.TrimPrefix(source, "=")))
@@ -128,7 +128,12 @@ func (l *Library) Traceback(L *lua.LState, level int) string { return l.tracebac
 
 func (l *Library) traceback(L *lua.LState, level int) string {
 	var lines []string
+	depth := l.stackDepth(L)
 	for ; ; level++ {
+		if len(lines) == tracebackFirst && depth-level > tracebackLast {
+			lines = append(lines, "\t...")
+			level = depth - tracebackLast
+		}
 		th, dbg, ok := l.frame(L, level)
 		if !ok {
 			break
@@ -141,10 +146,6 @@ func (l *Library) traceback(L *lua.LState, level int) string {
 			continue
 		}
 		lines = append(lines, traceLine(fn, dbg))
-	}
-	if len(lines) > tracebackFirst+tracebackLast {
-		last := lines[len(lines)-tracebackLast:]
-		lines = append(append(lines[:tracebackFirst:tracebackFirst], "\t..."), last...)
 	}
 	return "stack traceback:\n" + strings.Join(lines, "\n")
 }

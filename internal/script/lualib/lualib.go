@@ -77,6 +77,7 @@ type Library struct {
 	globals   *lua.LTable            // see Globals
 	next      *lua.LFunction         // the functions that pairs and ipairs return
 	inext     *lua.LFunction
+	brief     *lua.LFunction // callBriefly
 	coCreate  lua.LValue // coroutine.create and coroutine.resume of gopher-lua
 	coResume  lua.LValue
 	yields    map[uintptr]frameKind
@@ -106,6 +107,7 @@ func New(L *lua.LState, o Options) *Library {
 	ud := L.NewUserData()
 	ud.Value = l
 	L.G.Registry.RawSetString(libraryKey, ud)
+	l.brief = L.NewFunction(callBriefly)
 	l.openBase(L)
 	l.openString(L)
 	l.openCoroutine(L)

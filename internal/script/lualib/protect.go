@@ -52,7 +52,7 @@ func (l *Library) PCall(L *lua.LState, nargs, nret int) error {
 	if l.nest == 0 {
 		m := l.mark()
 		l.nest = 1
-		err := L.PCall(nargs, nret, nil)
+		err := l.briefly(L, nargs, nret)
 		l.restore(m)
 		if isPanic(err) {
 			closeLost(L, maxSlots)
@@ -62,12 +62,31 @@ func (l *Library) PCall(L *lua.LState, nargs, nret int) error {
 	return l.protected(L, nargs, nret)
 }
 
+// briefly is L.PCall without the traceback that it makes of every error: that takes time with the square of the depth
+// of the stack, and with the number of tail calls, which has no bound.
+func (l *Library) briefly(L *lua.LState, nargs, nret int) error {
+	L.Insert(l.brief, -nargs-1)
+	return L.PCall(nargs+1, nret, nil)
+}
+
+// callBriefly calls its first argument with the others.
+func callBriefly(L *lua.LState) int {
+	L.Panic = raise // until PCall puts it back
+	L.Call(L.GetTop()-1, lua.MultRet)
+	return L.GetTop()
+}
+
+// raise is what gopher-lua does with the error on top of the stack, except that it has a traceback already.
+func raise(L *lua.LState) {
+	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: L.Get(-1), StackTrace: "stack traceback:"})
+}
+
 // protected is PCall on a helper thread.
 func (l *Library) protected(L *lua.LState, nargs, nret int) error {
 	th := l.begin(L)
 	L.XMoveTo(th, nargs+1)
 	m := l.mark()
-	err := th.PCall(nargs, lua.MultRet, nil)
+	err := l.briefly(th, nargs, lua.MultRet)
 	l.restore(m)
 	if err == nil {
 		moveResults(th, L, nret)
@@ -190,7 +209,7 @@ func basePCall(c call) int {
 	nargs := L.GetTop() - 1
 	L.XMoveTo(th, nargs+1)
 	m := c.l.mark()
-	err := th.PCall(nargs, lua.MultRet, nil)
+	err := c.l.briefly(th, nargs, lua.MultRet)
 	c.l.restore(m)
 	return c.l.outcome(L, th, err)
 }
@@ -226,17 +245,16 @@ func baseXPCall(c call) int {
 	var handled bool
 	var raised lua.LValue // what the handler was called with
 	th.Push(L.NewFunction(func(th *lua.LState) int {
-		// PCall has set Panic to what it recovers from; the handler runs before that, on top of the failed functions.
-		plain := th.Panic
+		// The handler runs before the error is raised, on top of the failed functions.
 		th.Panic = func(th *lua.LState) {
-			th.Panic = plain
+			th.Panic = raise
 			if raised = th.Get(-1); !c.l.exceeded() {
 				th.Push(handler)
 				th.Push(raised)
 				th.Call(1, 1)
 				handled = true
 			}
-			plain(th)
+			raise(th)
 		}
 		th.Call(th.GetTop()-1, lua.MultRet)
 		return th.GetTop()

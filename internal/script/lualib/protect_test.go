@@ -158,6 +158,26 @@ func TestGetInfo(t *testing.T) {
 	v.wantFail("debug.getinfo(1, '?')", "test:1: bad argument #2 to 'getinfo' (invalid option)")
 }
 
+// The traceback that gopher-lua makes of every error has a line for each tail call.
+func TestErrorHasNoTraceback(t *testing.T) {
+	v := newVM(t, Options{}, App{})
+	v.eval(`function tail(n, f) if n == 0 then return f("x") end return tail(n - 1, f) end`)
+	for _, src := range []string{
+		`tail(1000, error)`, `tail(1000, function() local x = nil .. "" end)`, `local co = coroutine.wrap(tail) co(1000, error)`,
+		`select("x")`, `local function f() return 1 + f() end f()`,
+	} {
+		_, err := v.run(v.env, "test", src)
+		api, ok := err.(*lua.ApiError)
+		if !ok || strings.Contains(api.StackTrace, "\n") {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+	got := v.eval(`return tail(1e5, debug.traceback)`)
+	if n := strings.Count(got, "\n"); n > 30 {
+		t.Errorf("a traceback of %d lines", n)
+	}
+}
+
 // Threads of protected calls are used again.
 func TestHelpersAreReused(t *testing.T) {
 	v := newVM(t, Options{}, App{})

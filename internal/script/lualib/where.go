@@ -1,6 +1,7 @@
 package lualib
 
 import (
+	"sort"
 	"strconv"
 
 	lua "github.com/yuin/gopher-lua"
@@ -11,24 +12,51 @@ import (
 // made the call.
 func (l *Library) frame(L *lua.LState, level int) (*lua.LState, *lua.Debug, bool) {
 	for {
-		if dbg, ok := L.GetStack(level); ok {
+		if dbg, ok := l.levelOf(L, level); ok {
 			return L, dbg, true
 		}
 		below := l.below(L)
 		if below == nil {
 			return nil, nil, false
 		}
-		level -= stackDepth(L)
+		level -= l.depth(L)
 		L = below
 	}
 }
 
-func stackDepth(L *lua.LState) int {
-	for n := 0; ; n++ {
-		if _, ok := L.GetStack(n); !ok {
-			return n
+// levelOf is L.GetStack without callBriefly, with which protected calls begin.
+func (l *Library) levelOf(L *lua.LState, level int) (*lua.Debug, bool) {
+	dbg, ok := L.GetStack(level)
+	if !ok {
+		return nil, false
+	}
+	if _, more := L.GetStack(level + 1); !more {
+		if fn, _ := L.GetInfo("f", dbg, nil); fn == l.brief {
+			return nil, false
 		}
 	}
+	return dbg, true
+}
+
+// depth is the number of levels of a thread. Tail calls count: there may be millions.
+func (l *Library) depth(L *lua.LState) int {
+	has := func(level int) bool {
+		_, ok := l.levelOf(L, level)
+		return ok
+	}
+	limit := 1
+	for has(limit - 1) {
+		limit *= 2
+	}
+	return sort.Search(limit, func(level int) bool { return !has(level) })
+}
+
+// stackDepth is the number of levels of the call stack.
+func (l *Library) stackDepth(L *lua.LState) (n int) {
+	for ; L != nil; L = l.below(L) {
+		n += l.depth(L)
+	}
+	return n
 }
 
 // below is the thread in which the protected call was made that L runs.
