@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -241,13 +242,25 @@ func (e *Engine) stopAll() {
 	}
 }
 
-// compile reads and compiles a file of the application.
+// compile reads and compiles the main.lua of an application.
 func (e *Engine) compile(a *App, file, name string) (*lua.FunctionProto, error) {
-	src, err := os.ReadFile(file)
+	return e.compileBy(lualib.Compile, a, file, name)
+}
+
+type compiler = func(name string, src []byte, warn func(text string)) (*lua.FunctionProto, error)
+
+// compileBy reads and compiles a file of the application.
+func (e *Engine) compileBy(c compiler, a *App, file, name string) (*lua.FunctionProto, error) {
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	return lualib.Compile(a.chunk(name), src, func(warning string) {
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, lualib.MaxFileSource+1))
+	if err != nil {
+		return nil, err
+	}
+	return c(a.chunk(name), src, func(warning string) {
 		if ev := e.logEvent(a, zerolog.WarnLevel); ev != nil {
 			ev.Msg(warning)
 		}

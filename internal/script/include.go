@@ -36,7 +36,7 @@ func (e *Engine) load(a *App, name string) (*lua.LFunction, error) {
 		return nil, fmt.Errorf("%s not found in the folder of application %s or of its parents", name, a.label())
 	}
 	local, _ := owner.localName(name) // an error must not show where the server is in the file system
-	proto, err := e.compile(owner, file, filepath.ToSlash(local))
+	proto, err := e.compileBy(e.lib.Compile, owner, file, filepath.ToSlash(local))
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,8 @@ func TestInterrupt(t *testing.T) {
 		"nested pcall":   {`local function f() while true do pcall(f) end end f()`, ""},
 		"error storm":    {`while true do pcall(error, "x") end`, ""},
 		"load":           {`load(function() return " " end) while true do end`, ""},
+		"loadstring":     {`local s = ("x = 1 "):rep(4e4) while true do loadstring(s) end`, ""},
+		"tail calls":     {`local function f() return f() end f()`, ""},
 		"many errors":    {`local function f(n) return 1 + f(n) end while true do pcall(f) end`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/yuin/gopher-lua/parse"
 )
 
-// maxFileSource is the largest source text in bytes that Compile takes.
-const maxFileSource = 4 << 20
+// MaxFileSource is the largest source text in bytes that Compile takes.
+const MaxFileSource = 4 << 20
 
 // SyntaxError is a source text that cannot be compiled.
 type SyntaxError struct {
@@ -29,19 +29,55 @@ func (e *SyntaxError) Error() string {
 
 // Compile translates a chunk. name appears in error messages and tracebacks ("www/main.lua"). The result belongs to no
 // state, and Compile may be called from any goroutine. Errors are of type *SyntaxError. Compile takes time, for a large
-// text seconds, and nothing interrupts it.
+// text seconds, and nothing interrupts it; see Library.Compile.
 //
 // Accepted beyond what gopher-lua knows: \xNN and \z in strings (LuaJIT), a first line that starts with #, a byte order
 // mark, numbers as C reads them, and the pair "is not", which no Lua program contains, for ~=; warn is told about the
 // latter, with name and line. Lines keep their numbers.
 func Compile(name string, src []byte, warn func(text string)) (*lua.FunctionProto, error) {
-	return compile(name, src, warn, limits{source: maxFileSource, cost: maxFileCost})
+	return compile(name, src, warn, limits{source: MaxFileSource, cost: maxFileCost})
+}
+
+// Compile is the function Compile for a text that a running script includes: it ends with an error when the budget is
+// exceeded.
+func (l *Library) Compile(name string, src []byte, warn func(text string)) (*lua.FunctionProto, error) {
+	return compile(name, src, warn, limits{source: MaxFileSource, cost: maxFileCost, stop: l.overdue})
+}
+
+// overdue is why the running call must stop, empty if it need not.
+func (l *Library) overdue() string {
+	if !l.exceeded() {
+		return ""
+	}
+	return l.overrun()
 }
 
 // limits bound a compilation.
 type limits struct {
-	source int // bytes
-	cost   int // see walker
+	source int           // bytes
+	cost   int           // see walker
+	stop   func() string // why the compilation must stop, asked now and then; nil = never
+}
+
+// stopper is a source text that ends with a panic when the compilation must stop. The parser reads some kilobytes at a time.
+type stopper struct {
+	*bytes.Reader
+	name string
+	lim  limits
+}
+
+func (r stopper) Read(b []byte) (int, error) {
+	r.lim.check(r.name, 0)
+	return r.Reader.Read(b)
+}
+
+func (lim limits) check(name string, line int) {
+	if lim.stop == nil {
+		return
+	}
+	if why := lim.stop(); why != "" {
+		panic(&SyntaxError{Source: name, Line: line, Message: why})
+	}
 }
 
 func compile(name string, src []byte, warn func(string), lim limits) (proto *lua.FunctionProto, err error) {
@@ -63,12 +99,13 @@ func compile(name string, src []byte, warn func(string), lim limits) (proto *lua
 		}
 	}()
 	sc.scan()
-	chunk, err := parse.Parse(bytes.NewReader(sc.out), name)
+	chunk, err := parse.Parse(stopper{bytes.NewReader(sc.out), name, lim}, name)
 	if err != nil {
 		return nil, sc.parseError(err)
 	}
-	w := walker{name: name, limit: lim.cost}
+	w := walker{name: name, lim: lim}
 	w.chunk(chunk)
+	lim.check(name, 0) // what comes now is not interrupted
 	proto, err = lua.Compile(chunk, name)
 	if err != nil {
 		var ce *lua.CompileError
@@ -107,6 +144,10 @@ func finish(p *lua.FunctionProto) error {
 // parseError converts an error of the parser.
 func (sc *scanner) parseError(err error) *SyntaxError {
 	var pe *parse.Error
+	var stopped *SyntaxError
+	if errors.As(err, &stopped) {
+		return stopped
+	}
 	if !errors.As(err, &pe) {
 		return &SyntaxError{Source: sc.name, Message: err.Error()}
 	}

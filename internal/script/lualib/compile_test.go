@@ -117,7 +117,7 @@ func TestSourceLimits(t *testing.T) {
 	v := newVM(t, Options{MaxSource: 100}, App{})
 	v.want(`local f, err = loadstring("return '" .. ("x"):rep(200) .. "'", "=big") return err`, "big: source text has 209 bytes, the limit is 100")
 	v.want(`local f, err = load(function() return ("x"):rep(60) end, "=big") return err`, "big: source text has 120 bytes, the limit is 100")
-	if _, err := Compile("f", make([]byte, maxFileSource+1), nil); err == nil {
+	if _, err := Compile("f", make([]byte, MaxFileSource+1), nil); err == nil {
 		t.Error("no limit for files")
 	}
 	// What the compiler would need minutes for.
@@ -132,7 +132,7 @@ func TestSourceLimits(t *testing.T) {
 			fmt.Fprintf(&b, "local a%d_%d; ", i, j)
 		}
 	}
-	if _, err := compile("f", []byte(b.String()+strings.Repeat("x() ", 1e5)+strings.Repeat("end ", 180)), nil, limits{1 << 20, maxLoadCost}); err == nil || !strings.Contains(err.Error(), "too complex") {
+	if _, err := compile("f", []byte(b.String()+strings.Repeat("x() ", 1e5)+strings.Repeat("end ", 180)), nil, limits{source: 1 << 20, cost: maxLoadCost}); err == nil || !strings.Contains(err.Error(), "too complex") {
 		t.Errorf("%v", err)
 	}
 }

@@ -100,7 +100,7 @@ func FuzzCompile(f *testing.F) {
 	env := L.NewTable()
 	l.Install(env, env, App{})
 	f.Fuzz(func(t *testing.T, src string) {
-		proto, err := compile("fuzz", []byte(src), func(string) {}, limits{1 << 16, maxLoadCost})
+		proto, err := compile("fuzz", []byte(src), func(string) {}, limits{source: 1 << 16, cost: maxLoadCost})
 		if err != nil {
 			var se *SyntaxError
 			if !errors.As(err, &se) || se.Line > strings.Count(src, "\n")+strings.Count(src, "\r")+3 {

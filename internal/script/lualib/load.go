@@ -40,7 +40,8 @@ func baseLoadString(c call) int {
 
 // load compiles a text to a function with the environment of the caller.
 func (c call) load(text, name string) int {
-	proto, err := compile(name, []byte(text), c.l.o.Warn, limits{source: c.l.o.MaxSource, cost: maxLoadCost})
+	proto, err := compile(name, []byte(text), c.l.o.Warn, limits{source: c.l.o.MaxSource, cost: maxLoadCost, stop: c.l.overdue})
+	c.check()
 	if err != nil {
 		c.L.Push(lua.LNil)
 		c.L.Push(lua.LString(err.Error()))

@@ -20,7 +20,9 @@ const (
 // Costs of a compilation are comparisons of names and constants, which gopher-lua looks up one by one: about 3 ns each.
 const (
 	maxFileCost = 1_000_000_000
-	maxLoadCost = 50_000_000
+	maxLoadCost = 16_000_000
+
+	functionCost = 4000 // of a function beside what is in it
 )
 
 // walker prepares a parsed chunk for the compiler of gopher-lua: it replaces what that compiles wrongly or what the library
@@ -29,8 +31,8 @@ type walker struct {
 	name  string
 	line  int
 	depth int
-	limit int
 	cost  int
+	lim   limits
 
 	locals    int            // variables declared in the enclosing functions
 	constants map[string]int // of the function
@@ -41,7 +43,7 @@ func (w *walker) fail(text string) {
 }
 
 func (w *walker) spend(n int) {
-	if w.cost += n; w.cost > w.limit {
+	if w.cost += n; w.cost > w.lim.cost {
 		w.fail("chunk is too complex: too many constants or variables in one function")
 	}
 }
@@ -140,6 +142,7 @@ func (w *walker) exprs(list []ast.Expr) {
 
 // function walks a function with constants of its own.
 func (w *walker) function(f *ast.FunctionExpr) {
+	w.spend(functionCost)
 	constants, locals := w.constants, w.locals
 	w.constants = make(map[string]int)
 	w.locals += len(f.ParList.Names) + 2
