@@ -11,7 +11,7 @@ import (
 )
 
 // Nothing in gopher-lua bounds the memory of a state. What is bounded is what one call adds, and what all
-// applications hold: the watchdog looks at the heap of the process, and when it is above its limit the
+// applications hold: the watchdog looks at what the process has in use, and when that is above its limit the
 // application that holds most is stopped until its main.lua changes.
 
 // heapLimits are in bytes of the heap without garbage.
@@ -21,7 +21,7 @@ type heapLimits struct {
 }
 
 const (
-	defaultTurnHeap  = 256 << 20
+	defaultTurnHeap  = 128 << 20
 	defaultTotalHeap = 1 << 30
 )
 
@@ -37,11 +37,25 @@ func (c *Config) heapLimits() heapLimits {
 	return h
 }
 
-// heapInUse is the memory of all objects, with garbage that was not collected yet.
-func heapInUse() uint64 {
-	s := [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(s[:])
-	return s[0].Value.Uint64()
+// memory is what the objects of the process take, in bytes.
+type memory struct {
+	objects uint64 // with garbage that was not collected yet
+	live    uint64 // that the last cycle of the garbage collector found in use
+	cycles  uint64 // of the garbage collector that have ended
+}
+
+// memoryUse reads it.
+type memoryUse []metrics.Sample
+
+func newMemoryUse() memoryUse {
+	return memoryUse{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/total:gc-cycles"},
+	}
+}
+
+func (u memoryUse) read() memory {
+	metrics.Read(u)
+	return memory{objects: u[0].Value.Uint64(), live: u[1].Value.Uint64(), cycles: u[2].Value.Uint64()}
 }
 
 // relieveEvery is how often the applications are weighed at most: it takes time.
@@ -51,12 +65,12 @@ var errTooMuch = errors.New("the application was stopped: it held too much memor
 
 // relieve stops the application that holds most. What they hold is not much: other parts of the server do.
 func (e *Engine) relieve() {
-	e.watch.full.Store(false)
 	now := time.Now()
 	if now.Sub(e.relieved) < relieveEvery {
 		return
 	}
 	e.relieved = now
+	defer e.watch.relieved()
 	var most *App
 	held := e.watch.heap.total / 8
 	for _, path := range sortedKeys(e.apps) {
@@ -66,7 +80,7 @@ func (e *Engine) relieve() {
 		}
 	}
 	if most == nil {
-		e.log.Warn().Uint64("heap", heapInUse()).Msg("much memory in use, but not by an application")
+		e.log.Warn().Uint64("heap", newMemoryUse().read().live).Msg("much memory in use, but not by an application")
 		return
 	}
 	e.log.Error().Str("application", most.label()).Uint64("bytes", held).Msg(errTooMuch.Error())

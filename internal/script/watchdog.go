@@ -33,14 +33,19 @@ type watchdog struct {
 	why     error
 	started time.Time // of the turn, or of the part of it that has a budget of its own; zero = between turns
 	turn    uint64    // counts them
-	base    uint64    // heap when the turn was seen first; 0 = not yet
 	armed   bool
 	stopped bool
-	looking bool // at the memory
+
+	memory     memoryUse
+	seen       uint64 // the turn that was looked at last
+	base       memory // in use when it was seen first
+	collectAt  uint64 // bytes at which it makes the garbage collected
+	collecting bool
+	weighFrom  uint64 // cycle of the garbage collector
 }
 
 func newWatchdog(budget time.Duration, heap heapLimits) *watchdog {
-	w := &watchdog{budget: budget, heap: heap, done: make(chan struct{})}
+	w := &watchdog{budget: budget, heap: heap, done: make(chan struct{}), memory: newMemoryUse()}
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
 	return w
@@ -53,7 +58,7 @@ const lookInterval = 10 * time.Millisecond
 func (w *watchdog) begin() {
 	now := time.Now()
 	w.mu.Lock()
-	w.started, w.base = now, 0
+	w.started = now
 	w.turn++
 	if !w.armed && !w.stopped {
 		w.arm(w.budget)
@@ -72,6 +77,9 @@ func (w *watchdog) end() (overran time.Duration) {
 	defer w.mu.Unlock()
 	started := w.started
 	w.started = time.Time{}
+	if w.seen == w.turn && w.memory.read().objects > w.base.objects+w.heap.turn {
+		w.collect() // the next one must not begin with its garbage
+	}
 	if !w.exceeded.Load() {
 		return 0
 	}
@@ -81,29 +89,31 @@ func (w *watchdog) end() (overran time.Duration) {
 }
 
 func (w *watchdog) look() {
-	heap := heapInUse()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.armed = false
 	if w.stopped || w.exceeded.Load() {
 		return
 	}
-	if heap > w.heap.total {
-		w.weigh()
+	m := w.memory.read()
+	if m.live > w.heap.total && m.cycles >= w.weighFrom {
+		w.full.Store(true)
 	}
 	if w.started.IsZero() {
 		return
 	}
 	left := w.budget - time.Since(w.started)
-	if left <= 0 {
+	switch {
+	case left <= 0:
 		w.bite(errBudget)
 		return
-	}
-	if w.base == 0 {
-		w.base = heap
-	}
-	if heap > w.base+w.heap.turn {
-		w.weigh()
+	case w.seen != w.turn:
+		w.seen, w.base, w.collectAt = w.turn, m, m.objects+2*w.heap.turn
+	case m.cycles > w.base.cycles && m.live > w.base.objects+w.heap.turn:
+		w.bite(errMemory)
+		return
+	case m.objects > w.collectAt:
+		w.collect()
 	}
 	w.arm(left)
 }
@@ -114,27 +124,31 @@ func (w *watchdog) bite(why error) {
 	close(w.done)
 }
 
-// weigh looks at the memory in use once more, without garbage. It does not wait for that.
-func (w *watchdog) weigh() {
-	if w.looking {
+// collect makes the garbage be collected when a call takes so much memory that this cannot wait until the whole process has
+// twice as much as before. The call goes on meanwhile.
+func (w *watchdog) collect() {
+	if w.collecting {
 		return
 	}
-	w.looking = true
-	turn, base := w.turn, w.base
+	w.collecting = true
+	turn := w.turn
 	go func() {
 		runtime.GC()
-		heap := heapInUse()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.looking = false
-		if heap > w.heap.total {
-			w.full.Store(true)
-		}
-		same := turn == w.turn && !w.started.IsZero() && !w.exceeded.Load()
-		if same && base != 0 && heap > base+w.heap.turn {
-			w.bite(errMemory)
+		w.collecting = false
+		if turn == w.turn {
+			w.collectAt = w.memory.read().objects + 2*w.heap.turn
 		}
 	}()
+}
+
+// relieved is called when memory was given back: what is in use is known after a collection from here on.
+func (w *watchdog) relieved() {
+	w.mu.Lock()
+	w.weighFrom = w.memory.read().cycles + 2
+	w.full.Store(false)
+	w.mu.Unlock()
 }
 
 func (w *watchdog) stop() {

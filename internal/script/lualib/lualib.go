@@ -78,7 +78,7 @@ type Library struct {
 	next      *lua.LFunction         // the functions that pairs and ipairs return
 	inext     *lua.LFunction
 	brief     *lua.LFunction // callBriefly
-	coCreate  lua.LValue // coroutine.create and coroutine.resume of gopher-lua
+	coCreate  lua.LValue     // coroutine.create and coroutine.resume of gopher-lua
 	coResume  lua.LValue
 	yields    map[uintptr]frameKind
 
