@@ -63,7 +63,7 @@ func (w *writer) send(e *Engine, L *lua.LState, size int, f func(rtmfp.Time, *ne
 		e.complain(zerolog.ErrorLevel, "writer is closed, nothing written")
 		return
 	case !e.mayWrite(size):
-		L.RaiseError("too much written in one call: the limit is %d messages and %d bytes", maxTurnWrites, maxTurnBytes)
+		L.RaiseError("too much written in one call: the limit is %d messages and %d bytes", e.maxWrites(), maxTurnBytes)
 	}
 	if waiting := c.unsent.Load(); waiting > 0 && waiting+int64(size) > maxUnsentWords {
 		e.complain(zerolog.ErrorLevel, "too much written to client "+c.id+" at once, message dropped")
