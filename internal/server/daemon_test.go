@@ -163,6 +163,7 @@ type peer struct {
 	stream    *netconn.ClientStream
 	status    chan netconn.Info // of the stream
 	over      chan struct{}
+	arrived   func(body string) // told of frames; set before there are any
 
 	mu     sync.Mutex
 	frames []peerFrame
@@ -196,7 +197,10 @@ func dialPeerTo(t testing.TB, addr netip.AddrPort, app string) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.transport.Close() })
+	t.Cleanup(func() {
+		p.leave() // a server waits for the end of every session when it shuts down
+		_ = p.transport.Close()
+	})
 	ready := make(chan error, 1)
 	p.do(func(now rtmfp.Time) {
 		url := fmt.Sprintf("rtmfp://%s/%s", addr, app)
@@ -228,6 +232,21 @@ func dialPeerTo(t testing.TB, addr netip.AddrPort, app string) *peer {
 		t.Fatalf("connect: %v", err)
 	}
 	return p
+}
+
+// dialPeers connects several at once.
+func dialPeers(t testing.TB, n int, addr netip.AddrPort, app string) []*peer {
+	t.Helper()
+	peers := make([]*peer, n)
+	var all sync.WaitGroup
+	for i := range peers {
+		all.Go(func() { peers[i] = dialPeerTo(t, addr, app) })
+	}
+	all.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return peers
 }
 
 // do runs f where everything of the client lives, and waits for it.
@@ -291,6 +310,9 @@ func (p *peer) publish(name string) {
 
 func (p *peer) frame(_ rtmfp.Time, kind media.Kind, ts uint32, body *rtmfp.Buffer) {
 	if kind == media.Audio || kind == media.Video {
+		if p.arrived != nil {
+			p.arrived(string(body.Bytes()))
+		}
 		p.mu.Lock()
 		p.frames = append(p.frames, peerFrame{kind, ts, string(body.Bytes())})
 		p.mu.Unlock()
@@ -307,10 +329,35 @@ func (p *peer) received() []peerFrame {
 // close ends the connection in order.
 func (p *peer) close() {
 	p.t.Helper()
-	p.do(func(now rtmfp.Time) { p.conn.Close(now) })
-	until(p.t, "end of the session", func() bool {
-		n := 0
-		p.do(func(rtmfp.Time) { n = p.transport.Shards()[0].Endpoint().NumSessions() })
-		return n == 0
+	p.hangUp()
+	until(p.t, "end of the session", p.gone)
+}
+
+// leave is close for a connection that may not have come about, or whose server may be gone.
+func (p *peer) leave() {
+	p.hangUp()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(time.Second); !p.gone(); {
+		select {
+		case <-tick.C:
+		case <-limit:
+			return
+		}
+	}
+}
+
+func (p *peer) hangUp() {
+	p.do(func(now rtmfp.Time) {
+		if p.conn != nil {
+			p.conn.Close(now)
+		}
 	})
+}
+
+// gone reports whether the peer has no session any more.
+func (p *peer) gone() bool {
+	n := 0
+	p.do(func(rtmfp.Time) { n = p.transport.Shards()[0].Endpoint().NumSessions() })
+	return n == 0
 }

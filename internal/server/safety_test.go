@@ -1,0 +1,231 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/monaserver/monaserver/internal/media"
+	"github.com/monaserver/monaserver/internal/netconn"
+	"github.com/monaserver/monaserver/pkg/amf"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
+)
+
+// bystanders are those who must not notice what a hostile application does: players of a stream and a client of another
+// application.
+type bystanders struct {
+	t                 *testing.T
+	publisher, friend *peer
+	players           []*peer
+	stop              chan struct{}
+	running           sync.WaitGroup
+
+	sent  atomic.Int64
+	since [1 << 13]atomic.Int64 // when a frame was sent, in nanoseconds since start
+	start time.Time
+
+	mu      sync.Mutex
+	answers []time.Duration // of the calls
+	delays  []time.Duration // of the frames, for each player
+}
+
+func newBystanders(t *testing.T, d *testDaemon, players int) *bystanders {
+	b := &bystanders{t: t, publisher: dialPeer(t, d.addr), friend: dialPeerTo(t, d.addr, "friendly"), stop: make(chan struct{}), start: time.Now()}
+	b.publisher.publish("cam")
+	b.players = dialPeers(t, players, d.addr, "live")
+	for _, p := range b.players {
+		p.arrived = b.arrived
+		p.play("cam")
+	}
+	b.running.Go(b.publish)
+	b.running.Go(b.call)
+	return b
+}
+
+// publish sends 30 pictures a second.
+func (b *bystanders) publish() {
+	tick := time.NewTicker(33 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; n < len(b.since); n++ {
+		select {
+		case <-tick.C:
+		case <-b.stop:
+			return
+		}
+		body := fmt.Sprintf("\x27\x01\x00\x00\x00%d", n)
+		if n%30 == 0 {
+			body = "\x17" + body[1:]
+		}
+		b.since[n].Store(int64(time.Since(b.start)))
+		b.publisher.do(func(now rtmfp.Time) {
+			_ = b.publisher.stream.WriteFrame(now, media.Video, uint32(n*33), rtmfp.CopyBuffer([]byte(body)), media.WriteOptions{})
+		})
+		b.sent.Add(1)
+	}
+}
+
+// arrived notes how long a frame was under way.
+func (b *bystanders) arrived(body string) {
+	n, err := strconv.Atoi(body[min(5, len(body)):])
+	if err != nil || n < 0 || n >= len(b.since) {
+		b.t.Errorf("a frame %q", body)
+		return
+	}
+	took := time.Since(b.start) - time.Duration(b.since[n].Load())
+	b.mu.Lock()
+	b.delays = append(b.delays, took)
+	b.mu.Unlock()
+}
+
+// call calls the other application, 200 times a second at most.
+func (b *bystanders) call() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-b.stop:
+			return
+		case <-tick.C:
+		}
+		r, took := b.friend.call("add", amf.Number(i), amf.Number(1))
+		if r.Value() != amf.Number(i+1) {
+			b.t.Errorf("add = %v, %v", r.Value(), r.Err)
+		}
+		b.mu.Lock()
+		b.answers = append(b.answers, took)
+		b.mu.Unlock()
+	}
+}
+
+// noticed returns the longest that something took since the positions of mark, when all of that is over.
+func (b *bystanders) noticed(answers, delays int) (answer, delay time.Duration) {
+	frames := b.sent.Load()
+	until(b.t, "answer and frame", func() bool {
+		a, d := b.mark()
+		return a > answers && d >= int(frames)*len(b.players)
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Max(b.answers[answers:]), slices.Max(append(b.delays[delays:], 0))
+}
+
+func (b *bystanders) mark() (answers, delays int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.answers), len(b.delays)
+}
+
+// check ends it and looks at what they got.
+func (b *bystanders) check() {
+	t := b.t
+	close(b.stop)
+	b.running.Wait()
+	sent := int(b.sent.Load())
+	for i, p := range b.players {
+		until(t, "last frame", func() bool { return len(p.received()) >= sent })
+		for n, f := range p.received() {
+			if f.body[5:] != fmt.Sprint(n) {
+				t.Errorf("player %d: frame %d is %q", i, n, f.body)
+				break
+			}
+		}
+	}
+	slices.Sort(b.answers)
+	slices.Sort(b.delays)
+	t.Logf("%d calls of another application: median %v, 99%% %v", len(b.answers), b.answers[len(b.answers)/2], b.answers[len(b.answers)*99/100])
+	t.Logf("%d frames to each of %d players: median %v, 99%% %v", sent, len(b.players), b.delays[len(b.delays)/2], b.delays[len(b.delays)*99/100])
+}
+
+// siege is a server under attack.
+type siege struct {
+	*bystanders
+	budget time.Duration
+	peak   uint64 // of the heap
+}
+
+// What bystanders may notice: an answer waits for the call under way, which has its budget; frames do not wait. The machine
+// may be busy with something else, so what took longer is tried again, and must be as quick as that once.
+const (
+	slack    = 50 * time.Millisecond
+	attempts = 6
+)
+
+// attack calls a function of a hostile application until the others did not notice; it returns the error that the client is
+// told.
+func (s *siege) attack(p *peer, name, function string, extra time.Duration) (text string) {
+	limit := s.budget + slack + extra
+	for n := 1; ; n++ {
+		answers, delays := s.mark()
+		r, took := p.call(function)
+		s.peak = max(s.peak, heapNow())
+		text = ""
+		var status *netconn.StatusError
+		if errors.As(r.Err, &status) {
+			text = status.Description
+		}
+		answer, delay := s.noticed(answers, delays)
+		// The attacker waits for the end of its call before, and rests as long as that took.
+		if answer <= limit && delay <= slack+extra && took <= 2*limit {
+			return text
+		}
+		s.t.Logf("%s: answered after %v; meanwhile %v for an answer to others, %v for a frame", name, took, answer, delay)
+		if n == attempts {
+			s.t.Errorf("%s: noticed by others each of %d times; want %v for an answer, %v for a frame", name, n, limit, slack+extra)
+			return text
+		}
+	}
+}
+
+// Whatever the script of one application does, called again and again: it is stopped within its budget, memory stays
+// bounded, those who play a stream get every frame of it at once, and calls of another application are answered as soon as
+// the running call of the hostile one has been interrupted.
+func TestHostileApplication(t *testing.T) {
+	const budget, listeners = 100 * time.Millisecond, 50
+	const memory = 1 << 30
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memory))
+	d := startDaemonWith(t, map[string]string{
+		"hostile/main.lua": hostile(), "friendly/main.lua": friendly, "greedy/main.lua": greedy,
+	}, fmt.Sprintf("[limits]\nhandshakesPerAddress = 1000\n[script]\nbudget = %d\n", budget.Milliseconds()))
+	s := &siege{bystanders: newBystanders(t, d, listeners), budget: budget}
+	enemy := dialPeerTo(t, d.addr, "hostile")
+	glutton := dialPeerTo(t, d.addr, "greedy")
+	for range 2 {
+		for i, a := range attacks {
+			text := s.attack(enemy, a.name, fmt.Sprintf("a%d", i), a.extra)
+			if !strings.Contains(text, a.want) {
+				t.Errorf("%s: %.120q, want %q", a.name, text, a.want)
+			}
+		}
+	}
+	// It holds more with each call, until it is stopped: then its functions are gone.
+	for n := 0; ; n++ {
+		r, _ := glutton.call("much")
+		s.peak = max(s.peak, heapNow())
+		if r.Err != nil && strings.Contains(r.Err.Error(), "not found") {
+			t.Logf("the application that keeps what it gets was stopped after %d calls", n)
+			break
+		}
+		if n == 100 {
+			t.Fatal("an application keeps what it wants")
+		}
+	}
+	t.Logf("heap at most %d MB", s.peak>>20)
+	if s.peak > memory*3/2 { // the limit is a soft one
+		t.Errorf("heap grew to %d MB", s.peak>>20)
+	}
+	s.check()
+}
+
+func heapNow() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
