@@ -98,7 +98,11 @@ type Limits struct {
 	FlowsPerSession      int
 	BufferedPerSession   int64 // bytes
 	StreamsPerSession    int
+	GroupsPerSession     int
+	CallsPerSession      int // that wait for their answer
 	Publications         int
+	HelloTags            int   // whose attempts are counted
+	Memory               int64 // bytes, 0 = no limit
 }
 
 // Metrics is where the counters can be read.

@@ -18,7 +18,7 @@ func (c *Conn) flow(now rtmfp.Time, recv recvFlow, assoc sendFlow) *inFlow {
 	case c.flows >= c.limits.Flows:
 		reason = "too many flows"
 	case md.kind == flowGC:
-		in, reason = c.groupFlow(recv)
+		in, reason = c.groupFlow(now, recv)
 	case md.kind != flowTC:
 		reason = "unknown metadata"
 	case c.peerControl == nil && md.stream != 0:

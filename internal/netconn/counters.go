@@ -16,6 +16,7 @@ type Counters struct {
 	Plays           atomic.Uint64
 	PlayRefused     atomic.Uint64
 	FlowsRejected   atomic.Uint64
+	GroupsRefused   atomic.Uint64 // too many of one client
 	StreamsRefused  atomic.Uint64
 	BadMessages     atomic.Uint64 // not understood
 	OversizeMessage atomic.Uint64
@@ -43,6 +44,7 @@ func (c *Counters) Each(f func(name string, value float64)) {
 		{"plays_total", &c.Plays},
 		{"plays_refused_total", &c.PlayRefused},
 		{"flows_rejected_total", &c.FlowsRejected},
+		{"groups_refused_total", &c.GroupsRefused},
 		{"streams_refused_total", &c.StreamsRefused},
 		{"bad_messages_total", &c.BadMessages},
 		{"oversize_messages_total", &c.OversizeMessage},

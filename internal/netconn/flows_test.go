@@ -251,6 +251,9 @@ func TestGroupLimit(t *testing.T) {
 	if c.join(2).rejected || !c.openWith("GC", c.peer).rejected {
 		t.Error("limit not kept")
 	}
+	if n := c.conn.counters.GroupsRefused.Load(); n != 1 {
+		t.Errorf("%d groups refused", n)
+	}
 	first.Close(r.now)
 	r.run()
 	if c.join(3).rejected {

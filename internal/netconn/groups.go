@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"slices"
 
+	"github.com/rs/zerolog"
+
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
@@ -52,13 +54,15 @@ func (m *Membership) SendMember(now rtmfp.Time, peer rtmfp.PeerID) {
 }
 
 // groupFlow accepts a group control flow, or says why not.
-func (c *Conn) groupFlow(recv recvFlow) (in *inFlow, reason string) {
+func (c *Conn) groupFlow(now rtmfp.Time, recv recvFlow) (in *inFlow, reason string) {
 	switch {
 	case c.shard.cfg.Groups == nil:
 		return nil, "no groups here"
 	case c.state != stateConnected:
 		return nil, "not connected"
 	case len(c.groups) >= c.limits.Groups:
+		c.counters.GroupsRefused.Add(1)
+		c.shard.log(now, zerolog.WarnLevel, "groups", c).Int("limit", c.limits.Groups).Msg("too many groups")
 		return nil, "too many groups"
 	}
 	m := &Membership{conn: c}

@@ -158,7 +158,7 @@ func TestCounters(t *testing.T) {
 	c.Plays.Add(2)
 	got := map[string]float64{}
 	c.Each(func(name string, v float64) { got[name] = v })
-	if got["connections"] != 3 || got["plays_total"] != 2 || len(got) != 19 {
+	if got["connections"] != 3 || got["plays_total"] != 2 || len(got) != 20 {
 		t.Errorf("%v", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	attemptMemory = 2 * time.Minute // after which a tag is forgotten
-	maxAttempts   = 1 << 16         // tags remembered
+	maxAttempts   = 1 << 16         // tags remembered, by default
 )
 
 // attempts counts hellos by tag. It is the only state that hellos leave behind: when it is full, unknown
@@ -20,6 +20,7 @@ type attempts struct {
 	seed  maphash.Seed
 	tags  map[uint64]attempt // by hash: tags may be long
 	swept rtmfp.Time
+	max   int
 }
 
 type attempt struct {
@@ -27,11 +28,15 @@ type attempt struct {
 	last rtmfp.Time
 }
 
-func newAttempts() attempts {
-	return attempts{mu: new(sync.Mutex), seed: maphash.MakeSeed(), tags: make(map[uint64]attempt)}
+func newAttempts(limit int) attempts {
+	if limit <= 0 {
+		limit = maxAttempts
+	}
+	return attempts{mu: new(sync.Mutex), seed: maphash.MakeSeed(), tags: make(map[uint64]attempt), max: limit}
 }
 
-func (a *attempts) count(now rtmfp.Time, tag []byte) int {
+// count counts a hello; counted is false when there is no room for its tag.
+func (a *attempts) count(now rtmfp.Time, tag []byte) (n int, counted bool) {
 	key := maphash.Bytes(a.seed, tag)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -47,11 +52,11 @@ func (a *attempts) count(now rtmfp.Time, tag []byte) int {
 	if now.Sub(v.last) > attemptMemory {
 		v.n = 0
 	}
-	if !known && len(a.tags) >= maxAttempts {
-		return 1
+	if !known && len(a.tags) >= a.max {
+		return 1, false
 	}
 	v.n++
 	v.last = now
 	a.tags[key] = v
-	return v.n
+	return v.n, true
 }

@@ -16,7 +16,7 @@ const suspectAttempts = 6
 // introduce tells a client where a peer is, and the peer who looks for it: both then send to each other
 // at the same time, which opens their NATs (RFC 7016 §3.5.1.6).
 func (i *Introducer) introduce(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h *rtmfp.Hello, id rtmfp.PeerID) {
-	n := i.attempts.count(now, h.Tag)
+	n := i.attempt(now, h)
 	target := i.cfg.Registry.Lookup(id)
 	if target == nil {
 		i.unknown(now, shard, h, id, n)

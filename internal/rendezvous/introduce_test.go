@@ -236,6 +236,34 @@ func TestHandshakeRedirection(t *testing.T) {
 	}
 }
 
+// Without memory for another client hellos are not answered, unless the application sends the client elsewhere; it gets
+// in as soon as there is some.
+func TestNoMemory(t *testing.T) {
+	net := simnet.New(3)
+	second := newServer(t, net, "192.0.2.2:1935", 1, nil)
+	hooks := &decide{net: net}
+	first := newServer(t, net, "192.0.2.1:1935", 1, hooks)
+	full := true
+	first.intro.cfg.Full = func() bool { return full }
+	a := newPeer(t, net, "198.51.100.1:4001", first)
+	net.Run(5 * time.Second)
+	refused := first.intro.Counters().NoMemory.Load()
+	if a.client.Connected() || refused == 0 || refused != uint64(len(hooks.asked)) {
+		t.Fatalf("%d hellos refused, %d asked", refused, len(hooks.asked))
+	}
+	hooks.to = []netip.AddrPort{second.node.Addr()}
+	b := newPeer(t, net, "198.51.100.2:4001", first)
+	if !net.RunUntil(connected(b), time.Minute) || b.session.Addr() != second.node.Addr() {
+		t.Fatal("not redirected")
+	}
+	hooks.to = nil
+	full = false
+	c := newPeer(t, net, "198.51.100.3:4001", first)
+	if !net.RunUntil(connected(c), time.Minute) {
+		t.Fatal("client did not connect")
+	}
+}
+
 // Peers on two servers meet when the application knows where else to look (lone servers know only their
 // own clients).
 func TestRendezvousAcrossServers(t *testing.T) {

@@ -43,6 +43,8 @@ type Counters struct {
 	NoCommonFamily atomic.Uint64 `help:"Hellos for peers reached only by the other IP version."`
 	NoAnswer       atomic.Uint64 `help:"Introductions given up by both sides: nobody answered, perhaps two NATs of the symmetric kind."`
 	Redirected     atomic.Uint64 `help:"Hellos answered with other servers."`
+	Uncounted      atomic.Uint64 `help:"Hellos whose attempts were not counted, as too many clients were about to connect."`
+	NoMemory       atomic.Uint64 `help:"Hellos not answered because the server uses more memory than it may."`
 	Unanswered     atomic.Uint64 `help:"Hellos dropped because the application did not decide in time, or had too many to decide on."`
 }
 
@@ -53,6 +55,10 @@ type Config struct {
 	// Budget is how long a decision may take; a later one is ignored, as the initiator has said hello
 	// again. 0 = 1 s.
 	Budget time.Duration
+	// Attempts is how many clients about to connect are remembered to count their attempts. 0 = 65536.
+	Attempts int
+	// Full says, on any goroutine, whether the server has no memory for another client; nil is never.
+	Full func() bool
 	// Post hands a message to the handler of a shard, from any goroutine.
 	Post func(shard int, msg any)
 	Log  zerolog.Logger
@@ -73,7 +79,7 @@ func New(cfg Config) *Introducer {
 		cfg.Budget = time.Second
 	}
 	return &Introducer{
-		cfg: cfg, attempts: newAttempts(), asked: newQuestions(cfg.Budget), log: newThrottle(cfg.Log),
+		cfg: cfg, attempts: newAttempts(cfg.Attempts), asked: newQuestions(cfg.Budget), log: newThrottle(cfg.Log),
 	}
 }
 
@@ -95,18 +101,18 @@ func (i *Introducer) Hello(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h *rtm
 // handshake lets the application send a client elsewhere before it has cost anything.
 func (i *Introducer) handshake(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h *rtmfp.Hello, uri string) {
 	if i.cfg.Hooks == nil {
-		ep.AnswerHello(now, h)
+		i.accept(now, ep, h)
 		return
 	}
 	path, query := splitURI(uri)
 	if !i.cfg.Hooks.Decides(path) {
-		ep.AnswerHello(now, h)
+		i.accept(now, ep, h)
 		return
 	}
-	n := i.attempts.count(now, h.Tag)
+	n := i.attempt(now, h)
 	decided := func(now rtmfp.Time, ep *rtmfp.Endpoint, to []netip.AddrPort) {
 		if len(to) == 0 {
-			ep.AnswerHello(now, h)
+			i.accept(now, ep, h)
 			return
 		}
 		i.redirect(now, ep, h, to, n)
@@ -115,8 +121,28 @@ func (i *Introducer) handshake(now rtmfp.Time, shard int, ep *rtmfp.Endpoint, h 
 		return i.cfg.Hooks.Handshake(HandshakeRequest{h.From, path, query, n}, answer)
 	})
 	if !asked {
-		ep.AnswerHello(now, h)
+		i.accept(now, ep, h)
 	}
+}
+
+// attempt counts a hello.
+func (i *Introducer) attempt(now rtmfp.Time, h *rtmfp.Hello) int {
+	n, counted := i.attempts.count(now, h.Tag)
+	if !counted {
+		i.counters.Uncounted.Add(1)
+		i.log.event(zerolog.WarnLevel).Stringer("client", h.From).Msg("too many clients about to connect to count their attempts")
+	}
+	return n
+}
+
+// accept lets a client connect here, unless there is no memory for it: then it tries again.
+func (i *Introducer) accept(now rtmfp.Time, ep *rtmfp.Endpoint, h *rtmfp.Hello) {
+	if i.cfg.Full != nil && i.cfg.Full() {
+		i.counters.NoMemory.Add(1)
+		i.log.event(zerolog.WarnLevel).Stringer("client", h.From).Msg("no memory for another client")
+		return
+	}
+	ep.AnswerHello(now, h)
 }
 
 // ask puts a question to the application; decided runs on the shard if the answer comes in time. It

@@ -70,6 +70,9 @@ func TestHelloFlood(t *testing.T) {
 	if n := srv.intro.Counters().Unanswered.Load(); n != 4*maxAttempts-maxQuestions {
 		t.Errorf("%d unanswered", n)
 	}
+	if n := srv.intro.Counters().Uncounted.Load(); n != 4*maxAttempts-maxAttempts {
+		t.Errorf("%d uncounted", n)
+	}
 	net.Run(time.Hour)
 	srv.intro.attempts.count(net.Now(), []byte("x"))
 	if n := len(srv.intro.attempts.tags); n != 1 {

@@ -44,6 +44,7 @@ type rtmfpPart struct {
 	bans     *rtmfp.Bans
 	intro    *rendezvous.Introducer
 	groups   *rendezvous.Groups
+	memory   *watermark
 
 	running   bool // the engine
 	transport *udp.Transport
@@ -62,6 +63,7 @@ func newRTMFP(env Env) (*rtmfpPart, error) {
 		hub:      media.NewHub(media.Limits{Publications: env.Config.Limits.Publications}),
 		registry: netconn.NewRegistry(),
 		bans:     new(rtmfp.Bans),
+		memory:   newWatermark(env.Config.Limits.Memory),
 	}
 	p.groups = rendezvous.NewGroups(p.post, p.log, rendezvous.GroupLimits{})
 	if p.engine, err = p.newEngine(env); err != nil {
@@ -83,7 +85,10 @@ func (p *rtmfpPart) Start(context.Context) error {
 	}
 	addr := netip.AddrPortFrom(c.RTMFP.Host, c.RTMFP.Port)
 	p.shards = make([]*netconn.Shard, c.Threads)
-	p.intro = rendezvous.New(rendezvous.Config{Registry: p.registry, Hooks: newHooks(p.engine, c), Budget: c.Script.Budget, Post: p.post, Log: p.log})
+	p.intro = rendezvous.New(rendezvous.Config{
+		Registry: p.registry, Hooks: newHooks(p.engine, c), Budget: c.Script.Budget, Post: p.post, Log: p.log,
+		Attempts: c.Limits.HelloTags, Full: p.memory.full,
+	})
 	t, err := udp.Listen(udp.Config{
 		Addr: addr, Shards: c.Threads, Buffer: int(c.SocketBuffer), GSO: c.RTMFP.GSO, RTMFP: p.endpointConfig(), Handler: p.handler,
 	})
@@ -136,9 +141,11 @@ func (p *rtmfpPart) handler(s *udp.Shard) udp.Handler {
 	l := p.cfg.Limits
 	n := netconn.NewShard(netconn.Config{
 		Index: s.Index(), App: p.engine, Hub: p.hub, Registry: p.registry, Groups: p.engine,
-		Post:             p.post,
-		Log:              p.log,
-		Limits:           netconn.Limits{Streams: l.StreamsPerSession, Flows: l.FlowsPerSession},
+		Post: p.post,
+		Log:  p.log,
+		Limits: netconn.Limits{
+			Streams: l.StreamsPerSession, Flows: l.FlowsPerSession, Groups: l.GroupsPerSession, Calls: l.CallsPerSession,
+		},
 		KeepaliveServer:  p.cfg.RTMFP.KeepaliveServer,
 		KeepalivePeer:    p.cfg.RTMFP.KeepalivePeer,
 		SessionKeepalive: p.cfg.RTMFP.KeepaliveServer + keepaliveGrace,
