@@ -78,8 +78,7 @@ func BenchmarkGroupJoin(b *testing.B) {
 	told := 0
 	for n := 0; b.Loop(); n++ {
 		binary.BigEndian.PutUint64(id[:], uint64(n))
-		m := g.group.insert(id)
-		m.real = new(netconn.Membership)
+		m := g.group.insert(id, new(netconn.Membership))
 		told += len(g.group.acquaintances(m, g.rng.IntN)) + len(g.group.closeRing(m))
 		g.group.remove(m)
 	}

@@ -101,26 +101,23 @@ func (g *Groups) add(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Membershi
 		if len(g.groups) >= g.limits.Groups {
 			return false, errTooManyGroups
 		}
-		gr = &group{members: make(map[rtmfp.PeerID]*member)}
+		gr = newGroup()
 		g.groups[id] = gr
 		g.counters.Groups.Add(1)
 	}
 	have := gr.members[peer]
 	if have == nil {
-		if len(gr.ring) >= g.limits.Members {
+		if gr.size() >= g.limits.Members {
 			return false, errTooManyMembers
 		}
-		have = gr.insert(peer)
-		gr.virtual++
+		have = gr.insert(peer, m)
 		isNew = true
 		g.counters.Members.Add(1)
+	} else if m != nil {
+		isNew = have.real == nil
+		gr.setReal(have, m)
 	}
-	if m != nil {
-		if isNew = have.real == nil; isNew {
-			gr.virtual--
-		}
-		have.real = m
-	} else {
+	if m == nil {
 		have.virtual++
 	}
 	return isNew, nil
@@ -142,8 +139,7 @@ func (g *Groups) remove(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Member
 	case m == nil:
 		who.virtual--
 	case who.real == m:
-		who.real = nil
-		gr.virtual++
+		gr.setReal(who, nil)
 	default:
 		return // an older membership of the same client
 	}
@@ -153,9 +149,8 @@ func (g *Groups) remove(id netconn.GroupID, peer rtmfp.PeerID, m *netconn.Member
 	}
 	if who.real == nil && who.virtual <= 0 {
 		gr.remove(who)
-		gr.virtual--
 		g.counters.Members.Add(-1)
-		if len(gr.ring) == 0 {
+		if gr.size() == 0 {
 			delete(g.groups, id)
 			g.counters.Groups.Add(-1)
 		}

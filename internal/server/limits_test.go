@@ -75,12 +75,12 @@ func TestWatermark(t *testing.T) {
 		if w.full() {
 			t.Error("read again at once")
 		}
-		time.Sleep(watermarkInterval)
+		<-time.After(watermarkInterval)
 		if !w.full() || !w.full() || reads != 2 {
 			t.Errorf("not full after %d reads", reads)
 		}
 		used = 50
-		time.Sleep(watermarkInterval)
+		<-time.After(watermarkInterval)
 		if w.full() {
 			t.Error("still full")
 		}
