@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/monaserver/monaserver/internal/netconn"
 	"github.com/monaserver/monaserver/internal/simnet"
@@ -21,34 +22,68 @@ var crowd struct {
 	once  sync.Once
 	net   *simnet.Net
 	srv   *server
-	peers []*peer
-	bytes float64 // of memory for a peer, the client's side included
+	peers []registered
+	bytes float64 // of the server's memory for a peer
+}
+
+// registered is a peer as others name it.
+type registered struct {
+	id   rtmfp.PeerID
+	addr netip.AddrPort
 }
 
 func makeCrowd(b *testing.B) {
 	crowd.once.Do(func() {
 		net := simnet.New(1)
 		srv := newServer(b, net, "192.0.2.1:1935", 1, nil)
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
+		before := heap()
+		var peers []*peer
 		for i := range crowdSize {
 			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 4001)
-			crowd.peers = append(crowd.peers, newPeer(b, net, a.String(), srv, a, simnet.Addr("192.168.1.7:4001")))
-			if i%100 == 99 && !net.RunUntil(connected(crowd.peers[i]), time.Minute) {
+			peers = append(peers, newPeer(b, net, a.String(), srv, a, simnet.Addr("192.168.1.7:4001")))
+			if i%100 == 99 && !net.RunUntil(connected(peers[i]), time.Minute) {
 				b.Fatal("clients did not connect")
 			}
 		}
-		if !net.RunUntil(connected(crowd.peers...), time.Minute) {
+		if !net.RunUntil(connected(peers...), time.Minute) {
 			b.Fatal("clients did not connect")
 		}
 		net.Run(10 * time.Second)
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		crowd.bytes = float64(after.HeapAlloc-before.HeapAlloc) / crowdSize
-		net.Filter = func(netip.AddrPort, netip.AddrPort, []byte) bool { return false }
 		crowd.net, crowd.srv = net, srv
+		net.Filter = func(netip.AddrPort, netip.AddrPort, []byte) bool { return false }
+		nodes := make([]*simnet.Node, crowdSize)
+		crowd.peers = make([]registered, crowdSize)
+		for i, p := range peers {
+			nodes[i], crowd.peers[i] = p.node, registered{p.id, p.node.Addr()}
+		}
+		// The clients go, without a word to the server: what stays is what it keeps for them.
+		net.Forget(nodes...)
+		clear(peers)
+		clear(nodes)
+		names := float64(crowdSize * unsafe.Sizeof(registered{}))
+		crowd.bytes = (heap() - before - names) / crowdSize
 	})
+}
+
+// heap is what is in use, in bytes.
+func heap() float64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// What the server keeps for a registered peer: session, flows, NetConnection, addresses, entries in its tables. The
+// objects of scripts, which they make when they look at the client, and what the clients have are not in it.
+func BenchmarkRegisteredPeer(b *testing.B) {
+	makeCrowd(b)
+	for b.Loop() {
+		if crowd.srv.intro.cfg.Registry.Lookup(crowd.peers[crowdSize-1].id) == nil {
+			b.Fatal("a peer is not registered")
+		}
+	}
+	b.ReportMetric(crowd.bytes, "server-B/peer")
 }
 
 // One introduction: a redirect to the asker, a hello forwarded to the peer, both encrypted.
@@ -60,12 +95,11 @@ func BenchmarkIntroduction(b *testing.B) {
 	for n := 0; b.Loop(); n++ {
 		asker, target := peers[rng.IntN(crowdSize)], peers[rng.IntN(crowdSize)]
 		tag := binary.BigEndian.AppendUint64(make([]byte, 8, 16), uint64(n))
-		srv.intro.Hello(net.Now(), 0, sh.Endpoint(), &rtmfp.Hello{EPD: rtmfp.EPDForPeer(target.id), Tag: tag, From: asker.node.Addr()})
+		srv.intro.Hello(net.Now(), 0, sh.Endpoint(), &rtmfp.Hello{EPD: rtmfp.EPDForPeer(target.id), Tag: tag, From: asker.addr})
 		if n%32 == 0 {
 			net.Run(time.Microsecond)
 		}
 	}
-	b.ReportMetric(crowd.bytes, "B/peer")
 }
 
 // A newcomer of a group with 2 000 members, and its leave.

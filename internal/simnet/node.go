@@ -102,6 +102,22 @@ func (node *Node) Remove() {
 	delete(node.net.nodes, node.addr)
 }
 
+// Forget takes nodes off the network together with everything that refers to them, so that their memory can be
+// collected. All datagrams under way are lost; the other nodes go on with their next timeout.
+func (n *Net) Forget(nodes ...*Node) {
+	for _, node := range nodes {
+		node.Remove()
+	}
+	n.queue = nil
+	clear(n.links)
+	for _, node := range n.nodes {
+		for _, s := range node.shards {
+			s.pending, s.timer = false, 0
+		}
+		node.Wake()
+	}
+}
+
 // Wake makes the node's shards send what the caller queued on them.
 func (node *Node) Wake() {
 	for _, s := range node.shards {
