@@ -17,7 +17,7 @@ import (
 
 // benchCommands are the scenarios of bench.
 var benchCommands = []*command{
-	benchHandshakes, benchFanout, benchIdle, benchRPC,
+	benchHandshakes, benchFanout, benchIdle, benchRPC, benchIntroduce, benchGroup, benchMesh,
 }
 
 const benchHelp = `rtmfp bench makes load for an RTMFP server, any that speaks the protocol, and measures how fast it is and what it
@@ -107,7 +107,11 @@ func (c *call) bench(ctx context.Context, url string, f *benchFlags, s bench.Sce
 	if err := f.check(); err != nil {
 		return err
 	}
+	if err := s.Check(); err != nil {
+		return &usageError{err.Error()}
+	}
 	f.Target, f.Patience = t, c.timeout
+	f.Args, f.Encoding = c.dialing.Args, c.dialing.Encoding
 	if !c.quiet {
 		f.Progress, f.Every = c.stderr, time.Second
 	}
@@ -179,7 +183,7 @@ func (c *call) writeResult(r *bench.Result, file string) error {
 // they are parsed.
 func benchScenario(name, short, long string, flags func(fs *flag.FlagSet) bench.Scenario) *command {
 	return &command{
-		name: "bench " + name, args: "URL", short: short, long: long,
+		name: "bench " + name, args: "URL", short: short, long: long, load: true,
 		prepare: func(c *call) func(context.Context, []string) error {
 			f := c.benchFlags()
 			s := flags(c.fs)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"time"
 
 	"github.com/monaserver/monaserver/internal/bench"
 )
@@ -64,5 +65,28 @@ A server that does not know the function answers with an error, which is a round
 		fs.IntVar(&s.Pending, "pending", 1, "calls of each client under way at once")
 		fs.Float64Var(&s.Rate, "rate", 0, "calls per `second` of all clients together; 0 = as fast as answers come")
 		fs.IntVar(&s.Size, "size", 16, "`bytes` of the argument")
+		return s
+	})
+
+var benchIntroduce = benchScenario("introduce", "introduce clients to each other",
+	`Connects clients; half of them look for the others by their ids, through the server, until a session from client to
+client is open; then it is closed and the next is looked for. The result is introductions per second and how long they
+took, key agreement between the clients included.
+`, func(fs *flag.FlagSet) bench.Scenario {
+		s := new(bench.Introduce)
+		fs.IntVar(&s.Clients, "clients", 100, "clients, half of which look for the other half")
+		fs.Float64Var(&s.Rate, "rate", 0, "introductions to ask for per `second`; 0 = the next when one is done")
+		fs.DurationVar(&s.Timeout, "peertimeout", 10*time.Second, "stop looking for a peer after this `time`")
+		return s
+	})
+
+var benchGroup = benchScenario("group", "join NetGroups and leave them",
+	`Connects clients which join NetGroups; some of them leave again and again and join anew. The result is joins per second
+and how long it took until the server named the first other member. The clients do not connect to each other.
+`, func(fs *flag.FlagSet) bench.Scenario {
+		s := new(bench.Group)
+		fs.IntVar(&s.Clients, "clients", 1000, "clients, spread evenly over the groups")
+		fs.IntVar(&s.Groups, "groups", 10, "NetGroups")
+		fs.IntVar(&s.Churners, "churners", 100, "clients that leave and join all the time")
 		return s
 	})

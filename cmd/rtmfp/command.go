@@ -18,6 +18,7 @@ type command struct {
 	args  string // after the flags
 	short string
 	long  string
+	load  bool // one of bench: thousands of clients, about which nothing is said one by one
 	// prepare adds flags to c.fs and returns what runs when they are parsed.
 	prepare func(c *call) func(ctx context.Context, args []string) error
 }
@@ -66,7 +67,9 @@ func runCommand(ctx context.Context, e *env, cmd *command, args []string) int {
 	c := &call{env: e, cmd: cmd, fs: flag.NewFlagSet(cmd.name, flag.ContinueOnError)}
 	c.fs.SetOutput(io.Discard)
 	c.fs.DurationVar(&c.timeout, "timeout", 15*time.Second, "give up connecting and waiting for answers after this `time`")
-	c.fs.BoolVar(&c.verbose, "v", false, "say what happens, on stderr")
+	if !cmd.load {
+		c.fs.BoolVar(&c.verbose, "v", false, "say what happens, on stderr")
+	}
 	c.fs.Func("encoding", "AMF version of calls, `0 or 3` (default 3)", c.setEncoding)
 	c.fs.Func("arg", "argument for the application's connect, a JSON `value` or text; may be repeated", func(s string) error {
 		c.dialing.Args = append(c.dialing.Args, parseValue(s))

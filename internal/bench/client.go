@@ -20,8 +20,10 @@ type Client struct {
 	ep      *rtmfp.Endpoint
 	session *rtmfp.Session
 	conn    *netconn.Client
+	control *rtmfp.RecvFlow // the first flow of the server
 	timer   alarm
 	dirty   bool
+	leaving bool
 
 	// other gets the events of sessions that are not with the server, and may be nil.
 	other func(now rtmfp.Time, ev *rtmfp.Event)
@@ -52,7 +54,7 @@ func (w *worker) dial(now rtmfp.Time, t Target, id *rtmfp.Identity, cb callbacks
 		return nil, err
 	}
 	c.conn = netconn.NewClient(now, c.session, netconn.ClientConfig{
-		URL: t.URL, App: t.App, ObjectEncoding: 3,
+		URL: t.URL, App: t.App, ObjectEncoding: w.farm.cfg.Encoding, Args: w.farm.cfg.Args,
 		OnConnect: func(now rtmfp.Time, _ netconn.Info) {
 			if cb.opened != nil {
 				cb.opened(now)
@@ -79,11 +81,9 @@ func (c *Client) touch() {
 	}
 }
 
-// addr returns where the client is reached.
-func (c *Client) addr() netip.AddrPort { return netip.AddrPortFrom(c.ip, c.socket.port) }
-
 // close ends the connection in order.
 func (c *Client) close(now rtmfp.Time) {
+	c.leaving = true
 	c.conn.Close(now)
 	c.touch()
 }
@@ -112,6 +112,9 @@ func (c *Client) events(now rtmfp.Time) {
 			return
 		}
 		c.touch()
+		if ev.Kind == rtmfp.EventFlow && c.control == nil && ev.Session == c.session {
+			c.control = ev.Recv
+		}
 		switch {
 		case ev.Kind == rtmfp.EventKeyAgreement:
 			ev.Job.Run()

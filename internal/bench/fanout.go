@@ -27,7 +27,8 @@ func (f *Fanout) Name() string { return "fanout" }
 
 func (f *Fanout) closedLoop() bool { return false }
 
-func (f *Fanout) check() error {
+// Check implements Scenario.
+func (f *Fanout) Check() error {
 	switch {
 	case f.Publications < 1:
 		return fmt.Errorf("%d publications: at least one is needed", f.Publications)
@@ -94,7 +95,7 @@ func (p *publisher) next() {
 }
 
 func (p *publisher) tick(now, due rtmfp.Time) {
-	if p.socket == nil || p.err != nil {
+	if p.socket == nil || p.leaving || p.err != nil {
 		return
 	}
 	p.late = max(p.late, now.Sub(due))
@@ -135,10 +136,14 @@ func (l *listeners) frame(now rtmfp.Time, _ media.Kind, _ uint32, body *rtmfp.Bu
 	}
 }
 
+func (f *Fanout) options(o map[string]any) {
+	o["publications"], o["listeners"] = f.Publications, f.Listeners
+	o["rate"], o["size"], o["kind"] = f.Rate, f.Size, f.Kind
+}
+
 func (f *Fanout) run(ctx context.Context, r *run) error {
 	r.result.Unit = "messages delivered"
-	r.result.Options["publications"], r.result.Options["listeners"] = f.Publications, f.Listeners
-	r.result.Options["rate"], r.result.Options["size"], r.result.Options["kind"] = f.Rate, f.Size, f.Kind
+	f.options(r.result.Options)
 	var on atomic.Bool
 	pubs, err := f.publish(ctx, r, r.Target, &on)
 	if err != nil {
@@ -150,6 +155,14 @@ func (f *Fanout) run(ctx context.Context, r *run) error {
 	}
 	r.result.Clients = int(r.connected.Load())
 	r.checkSecured()
+	start(r, pubs)
+	err = r.measure(ctx, func() { on.Store(true) }, func() { on.Store(false) })
+	f.count(r, pubs, audience)
+	return err
+}
+
+// start lets the publishers write.
+func start(r *run, pubs []*publisher) {
 	r.farm.each(func(w *worker, now rtmfp.Time) {
 		for _, p := range pubs {
 			if p.w == w {
@@ -157,9 +170,6 @@ func (f *Fanout) run(ctx context.Context, r *run) error {
 			}
 		}
 	})
-	err = r.measure(ctx, func() { on.Store(true) }, func() { on.Store(false) })
-	f.count(r, pubs, audience)
-	return err
 }
 
 // publish starts the publications; they do not write yet.
@@ -188,8 +198,9 @@ func (f *Fanout) name(i int) string { return fmt.Sprintf("%s%d", f.Stream, i%f.P
 
 // audience is the listeners of a fanout.
 type audience struct {
-	parts []*listeners // one per worker
-	each  []atomic.Int64
+	parts []*listeners   // one per worker
+	each  []atomic.Int64 // of each publication
+	sum   *histogram     // when all is over
 }
 
 func (a *audience) got() (n uint64) {
@@ -231,7 +242,7 @@ func (f *Fanout) listen(ctx context.Context, r *run, t Target) (*audience, error
 
 // count waits for what is still under way and computes the result.
 func (f *Fanout) count(r *run, pubs []*publisher, a *audience) {
-	settle(a.got, f.drain())
+	settle(a.got, drain)
 	var late time.Duration
 	r.farm.each(func(w *worker, _ rtmfp.Time) {
 		for i, p := range pubs {
@@ -245,11 +256,12 @@ func (f *Fanout) count(r *run, pubs []*publisher, a *audience) {
 		}
 	})
 	r.result.Done = a.got()
-	r.result.Latency = r.merge(a.histograms()).latency()
+	a.sum = r.merge(a.histograms())
+	r.result.Latency = a.sum.latency()
 	if late > 20*time.Millisecond {
 		r.note("the generator wrote messages up to %v late", late.Round(time.Millisecond))
 	}
 }
 
-// drain is how long messages are waited for at most.
-func (f *Fanout) drain() time.Duration { return 3 * time.Second }
+// drain is how long messages under way are waited for at most.
+const drain = 3 * time.Second

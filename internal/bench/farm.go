@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
@@ -28,6 +29,9 @@ type Config struct {
 	Group uint64
 	// HMAC asks for authenticated and numbered packets.
 	HMAC bool
+	// Args are for the application's connect handler, Encoding is the version of AMF: 0 or 3.
+	Args     []amf.Value
+	Encoding uint8
 }
 
 // Farm is a number of clients on a few goroutines.
@@ -38,7 +42,6 @@ type Farm struct {
 	running sync.WaitGroup
 	cookies *rtmfp.CookieJar
 	ids     identityPool
-	turn    int
 }
 
 // NewFarm starts a farm without clients.

@@ -25,7 +25,8 @@ func (h *Handshakes) Name() string { return "handshakes" }
 
 func (h *Handshakes) closedLoop() bool { return h.Rate == 0 }
 
-func (h *Handshakes) check() error {
+// Check implements Scenario.
+func (h *Handshakes) Check() error {
 	switch {
 	case h.Count < 0:
 		return fmt.Errorf("count %d is negative", h.Count)
@@ -69,13 +70,19 @@ func (h *Handshakes) run(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	started, err := h.connect(ctx, r)
+	started, pending, err := h.connect(ctx, r)
+	if h.Count > 0 {
+		h.finish(ctx, r, pending)
+	}
+	inTime := r.done.Load()
 	if e := m.end(); err == nil {
 		err = e
 	}
+	h.finish(ctx, r, pending)
 	r.checkSecured()
 	r.result.Clients = int(r.connected.Load())
 	r.result.Expected, r.result.Done = started, r.done.Load()
+	r.measured.done = inTime
 	r.result.Latency = r.total().latency()
 	if flood != nil {
 		r.note("%d hellos of the flood were sent, %.0f/s", flood.sent.Load(), float64(flood.sent.Load())/flood.lasted().Seconds())
@@ -83,48 +90,47 @@ func (h *Handshakes) run(ctx context.Context, r *run) error {
 	return err
 }
 
-// connect starts connects and waits for them. It returns how many were started.
-func (h *Handshakes) connect(ctx context.Context, r *run) (started uint64, err error) {
+// connect starts connects for the time of the measurement. It returns how many were started and how many
+// are still under way.
+func (h *Handshakes) connect(ctx context.Context, r *run) (started uint64, pending *atomic.Int64, err error) {
 	slots := make(chan struct{}, max(r.Parallel, 1))
 	end := time.NewTimer(r.Time)
 	defer end.Stop()
-	var pending atomic.Int64
+	pending = new(atomic.Int64)
 	begin := time.Now()
 	for h.Count == 0 || started < uint64(h.Count) {
 		if h.Rate > 0 {
-			if err := sleep(ctx, time.Until(begin.Add(time.Duration(float64(started)/h.Rate*1e9)))); err != nil {
-				break
+			due := begin.Add(time.Duration(float64(started) / h.Rate * 1e9))
+			if due.Sub(begin) >= r.Time {
+				return started, pending, sleep(ctx, time.Until(begin.Add(r.Time)))
 			}
-			if time.Since(begin) > r.Time {
-				break
+			if err := sleep(ctx, time.Until(due)); err != nil {
+				return started, pending, err
 			}
 		} else {
 			select {
 			case slots <- struct{}{}:
 			case <-end.C:
-				return started, h.finish(ctx, r, &pending)
+				return started, pending, nil
 			case <-ctx.Done():
-				return started, h.finish(ctx, r, &pending)
+				return started, pending, ctx.Err()
 			}
 		}
-		h.one(r, r.farm.workers[started%uint64(len(r.farm.workers))], int(started), &pending, func() {
+		h.one(r, r.farm.workers[started%uint64(len(r.farm.workers))], int(started), pending, func() {
 			if h.Rate == 0 {
 				<-slots
 			}
 		})
 		started++
 	}
-	return started, h.finish(ctx, r, &pending)
+	return started, pending, nil
 }
 
 // finish waits for the connects under way.
-func (h *Handshakes) finish(ctx context.Context, r *run, pending *atomic.Int64) error {
-	for end := time.Now().Add(r.Patience); pending.Load() > 0 && time.Now().Before(end); {
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return err
-		}
+func (h *Handshakes) finish(ctx context.Context, r *run, pending *atomic.Int64) {
+	for end := time.Now().Add(r.Patience); pending.Load() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(time.Millisecond)
 	}
-	return ctx.Err()
 }
 
 func (h *Handshakes) one(r *run, w *worker, i int, pending *atomic.Int64, done func()) {

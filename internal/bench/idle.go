@@ -19,7 +19,8 @@ func (s *Idle) Name() string { return "idle" }
 
 func (s *Idle) closedLoop() bool { return false }
 
-func (s *Idle) check() error {
+// Check implements Scenario.
+func (s *Idle) Check() error {
 	if s.Clients < 1 {
 		return fmt.Errorf("%d clients: at least one is needed", s.Clients)
 	}

@@ -23,16 +23,29 @@ type usage struct {
 // proc is a process that is watched through /proc.
 type proc struct{ dir string }
 
-// watch checks that the process can be watched.
-func watch(pid int) (*proc, error) {
-	p := &proc{filepath.Join("/proc", strconv.Itoa(pid))}
-	if _, err := p.read(); err != nil {
-		return nil, fmt.Errorf("process %d: %w", pid, err)
+// watch returns a process, nil for pid 0, and what it has used so far.
+func watch(pid int) (*proc, usage, error) {
+	if pid == 0 {
+		return nil, usage{}, nil
 	}
-	return p, nil
+	p := &proc{filepath.Join("/proc", strconv.Itoa(pid))}
+	u, err := p.read()
+	return p, u, err
 }
 
+// read returns nothing for nil.
 func (p *proc) read() (usage, error) {
+	if p == nil {
+		return usage{}, nil
+	}
+	u, err := p.readFiles()
+	if err != nil {
+		return u, fmt.Errorf("server process %s: %w", filepath.Base(p.dir), err)
+	}
+	return u, nil
+}
+
+func (p *proc) readFiles() (usage, error) {
 	stat, err := os.ReadFile(filepath.Join(p.dir, "stat"))
 	if err != nil {
 		return usage{}, err

@@ -34,6 +34,7 @@ type Result struct {
 	Hop *Hop `json:"hop,omitempty"`
 
 	Server    *ServerUsage   `json:"server,omitempty"`
+	Far       *ServerUsage   `json:"far_server,omitempty"` // the second server, where messages are played
 	Generator GeneratorUsage `json:"generator"`
 	Machine   Machine        `json:"machine"`
 	// Limit says what kept the rate from being higher, as far as one can see: "load" (more could be
@@ -45,9 +46,10 @@ type Result struct {
 
 // Hop compares messages that passed one more server with those that did not, in milliseconds.
 type Hop struct {
-	Direct *Latency `json:"direct_ms"`
-	Added  float64  `json:"added_p50_ms"`
-	Added9 float64  `json:"added_p99_ms"`
+	Direct   *Latency `json:"direct_ms"`
+	Lost     uint64   `json:"direct_lost"` // at the first server
+	AddedP50 float64  `json:"added_p50_ms"`
+	AddedP99 float64  `json:"added_p99_ms"`
 }
 
 // ServerUsage is what the server process used.
@@ -102,11 +104,14 @@ func (r *Result) Table(w io.Writer) error {
 	}
 	if h := r.Hop; h != nil {
 		row("without the hop", "%s", h.Direct)
-		row("hop adds", "p50 %.3f ms, p99 %.3f ms", h.Added, h.Added9)
+		row("hop adds", "p50 %.3f ms, p99 %.3f ms", h.AddedP50, h.AddedP99)
 	}
-	if s := r.Server; s != nil {
-		row("server processor", "%.1f %% of a core%s", 100*s.Share, perUnit(s.PerUnit, r.Unit))
-		row("server memory", "%.1f MB, %.1f MB before%s", float64(s.RSS)/1e6, float64(s.RSSBefore)/1e6, perClient(s.PerClient))
+	for i, s := range []*ServerUsage{r.Server, r.Far} {
+		if s != nil {
+			name := []string{"server", "far server"}[i]
+			row(name+" processor", "%.1f %% of a core%s", 100*s.Share, perUnit(s.PerUnit, r.Unit))
+			row(name+" memory", "%.1f MB, %.1f MB before%s", float64(s.RSS)/1e6, float64(s.RSSBefore)/1e6, perClient(s.PerClient))
+		}
 	}
 	row("generator", "%.1f %% of a core, busiest thread %.0f %%", 100*r.Generator.Share, 100*r.Generator.Busiest)
 	row("machine", "%d processors, %.0f %% busy", r.Machine.Processors, 100*r.Machine.Share)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/monaserver/monaserver/internal/netconn"
@@ -26,7 +25,8 @@ func (s *RPC) Name() string { return "rpc" }
 
 func (s *RPC) closedLoop() bool { return s.Rate == 0 }
 
-func (s *RPC) check() error {
+// Check implements Scenario.
+func (s *RPC) Check() error {
 	switch {
 	case s.Clients < 1:
 		return fmt.Errorf("%d clients: at least one is needed", s.Clients)
@@ -53,14 +53,8 @@ type caller struct {
 	at   rtmfp.Time // with a rate: when the next call is due
 }
 
-// callCounts are shared by all callers.
-type callCounts struct {
-	on                   atomic.Bool // counting
-	made, answered, errs atomic.Uint64
-}
-
 func (c *caller) call(begun rtmfp.Time) {
-	if c.socket == nil {
+	if c.socket == nil || c.leaving {
 		return
 	}
 	count := c.c.on.Load()
@@ -135,12 +129,9 @@ func (s *RPC) run(ctx context.Context, r *run) error {
 			}
 		}
 	})
-	err = r.measure(ctx, func() { counts.on.Store(true) }, func() { counts.on.Store(false) })
-	settle(counts.answered.Load, r.Patience)
-	r.result.Expected, r.result.Done = counts.made.Load(), counts.answered.Load()
+	err = r.loop(ctx, counts, r.Patience)
 	if n := counts.errs.Load(); n > 0 {
 		r.note("%d of the answers were errors: does the application have the function %q? An error is a round trip, too", n, s.Method)
 	}
-	r.result.Latency = r.total().latency()
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 type Options struct {
 	Config
 	PID      int           // of the server, 0 = not on this machine
+	FarPID   int           // of the second server, if there is one
 	Time     time.Duration // of the measurement
 	Warmup   time.Duration // before it
 	Parallel int           // connects under way at once
@@ -29,8 +31,8 @@ type Options struct {
 type Scenario interface {
 	// Name is the name of the scenario.
 	Name() string
-	// check completes and checks the options.
-	check() error
+	// Check tells what is wrong with its options.
+	Check() error
 	// closedLoop tells that operations wait for the answers to others, so that the rate is the server's.
 	closedLoop() bool
 	run(ctx context.Context, r *run) error
@@ -38,7 +40,7 @@ type Scenario interface {
 
 // Run runs a scenario. When ctx ends early it returns what was measured so far, if anything was.
 func Run(ctx context.Context, o Options, s Scenario) (*Result, error) {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	r := &run{Options: o, scenario: s, result: Result{
@@ -47,16 +49,13 @@ func Run(ctx context.Context, o Options, s Scenario) (*Result, error) {
 			"dh_group": o.Group, "hmac": o.HMAC, "seconds": o.Time.Seconds(), "warmup": o.Warmup.Seconds(), "parallel": o.Parallel,
 		},
 	}}
-	if o.PID != 0 {
-		var err error
-		if r.server, err = watch(o.PID); err != nil {
-			return nil, err
-		}
-		if r.before, err = r.server.read(); err != nil {
-			return nil, err
-		}
-	}
 	var err error
+	if r.server, r.before, err = watch(o.PID); err != nil {
+		return nil, err
+	}
+	if r.far, r.farBefore, err = watch(o.FarPID); err != nil {
+		return nil, err
+	}
 	if r.farm, err = NewFarm(o.Config); err != nil {
 		return nil, err
 	}
@@ -81,13 +80,15 @@ const hangUp = 5 * time.Second
 // run is one run of a scenario.
 type run struct {
 	Options
-	scenario Scenario
-	farm     *Farm
-	server   *proc
-	before   usage
-	result   Result
-	measured phase
-	hist     []*histogram // one per worker
+	scenario  Scenario
+	farm      *Farm
+	server    *proc // nil = not watched
+	before    usage
+	far       *proc
+	farBefore usage
+	result    Result
+	measured  phase
+	hist      []*histogram // one per worker
 
 	// Read by the progress line.
 	stage     atomic.Value // string: what goes on
@@ -105,17 +106,19 @@ type phase struct {
 	own     time.Duration
 	busiest float64
 	machine time.Duration // of all processors
+	done    uint64        // units in that time, if it differs from all
 	server  usage         // cpu is what it used in the phase, the rest what it had at the end
+	far     usage
 }
 
 // meter measures a phase.
 type meter struct {
-	r     *run
-	start time.Time
-	own   time.Duration
-	idle  []time.Duration
-	all   time.Duration
-	cpu   time.Duration
+	r           *run
+	start       time.Time
+	own         time.Duration
+	idle        []time.Duration
+	all         time.Duration
+	server, far usage
 }
 
 func (r *run) meter() (*meter, error) {
@@ -124,17 +127,14 @@ func (r *run) meter() (*meter, error) {
 	if m.all, err = machine(); err != nil {
 		return nil, err
 	}
-	if r.server != nil {
-		u, err := r.server.read()
-		if err != nil {
-			return nil, r.serverGone(err)
-		}
-		m.cpu = u.cpu
+	if m.server, err = r.server.read(); err != nil {
+		return nil, err
+	}
+	if m.far, err = r.far.read(); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
-
-func (r *run) serverGone(err error) error { return fmt.Errorf("the server process %d: %w", r.PID, err) }
 
 // end ends the phase, which becomes that of the result.
 func (m *meter) end() error {
@@ -144,12 +144,15 @@ func (m *meter) end() error {
 	}
 	all, err := machine()
 	p.machine = all - m.all
-	if m.r.server != nil && err == nil {
-		if p.server, err = m.r.server.read(); err != nil {
-			err = m.r.serverGone(err)
-		}
-		p.server.cpu -= m.cpu
+	var e error
+	if p.server, e = m.r.server.read(); err == nil {
+		err = e
 	}
+	if p.far, e = m.r.far.read(); err == nil {
+		err = e
+	}
+	p.server.cpu -= m.server.cpu
+	p.far.cpu -= m.far.cpu
 	m.r.measured = p
 	return err
 }
@@ -177,7 +180,9 @@ const maxErrors = 8
 
 // note adds a remark to the result.
 func (r *run) note(format string, arg ...any) {
-	r.result.Notes = append(r.result.Notes, fmt.Sprintf(format, arg...))
+	if text := fmt.Sprintf(format, arg...); !slices.Contains(r.result.Notes, text) {
+		r.result.Notes = append(r.result.Notes, text)
+	}
 }
 
 // histograms makes one for each worker.
@@ -205,8 +210,11 @@ func (r *run) merge(list []*histogram) *histogram {
 func (r *run) finish() {
 	p, res := &r.measured, &r.result
 	res.Seconds = round(p.wall.Seconds(), 3)
+	if p.done == 0 {
+		p.done = res.Done
+	}
 	if res.Seconds > 0 && r.scenario.Name() != "idle" {
-		res.Rate = round(float64(res.Done)/p.wall.Seconds(), 1)
+		res.Rate = round(float64(p.done)/p.wall.Seconds(), 1)
 	}
 	if res.Expected > res.Done {
 		res.Lost = res.Expected - res.Done
@@ -218,29 +226,35 @@ func (r *run) finish() {
 	for _, w := range r.farm.workers {
 		res.Generator.Refused += w.refused.Load()
 	}
-	if r.server != nil {
-		s := &ServerUsage{
-			PID: r.PID, CPU: round(p.server.cpu.Seconds(), 3), Share: share(p.server.cpu),
-			RSSBefore: r.before.rss, RSS: p.server.rss, Threads: p.server.threads,
-		}
-		if res.Rate > 0 {
-			s.PerUnit = round(float64(p.server.cpu.Nanoseconds())/1e3/float64(res.Done), 3)
-		}
-		if res.Clients > 0 {
-			s.PerClient = (s.RSS - s.RSSBefore) / int64(res.Clients)
-			if s.PerClient <= 0 {
-				s.PerClient = 0
-				r.note("the server uses memory that it had before: start it anew to see what a client needs")
-			}
-		}
-		if p.server.cpu < 20*tick && res.Done > 0 {
-			r.note("the server's processor time is coarse: %v in steps of %v; measure longer", p.server.cpu, tick)
-		}
-		res.Server = s
-	}
+	res.Server = r.serverUsage(r.server, r.PID, r.before, p.server)
+	res.Far = r.serverUsage(r.far, r.FarPID, r.farBefore, p.far)
 	procs := float64(runtime.NumCPU())
 	res.Machine = Machine{Processors: runtime.NumCPU(), Share: round(float64(p.machine)/float64(p.wall)/procs, 3)}
 	res.Limit = judge(res.Server, res.Generator, res.Machine, r.scenario.closedLoop())
+}
+
+// serverUsage computes what a server used, nil if it was not watched.
+func (r *run) serverUsage(p *proc, pid int, before, u usage) *ServerUsage {
+	if p == nil {
+		return nil
+	}
+	s := &ServerUsage{
+		PID: pid, CPU: round(u.cpu.Seconds(), 3), Share: round(float64(u.cpu)/float64(r.measured.wall), 4),
+		RSSBefore: before.rss, RSS: u.rss, Threads: u.threads,
+	}
+	if r.result.Rate > 0 {
+		s.PerUnit = round(float64(u.cpu.Nanoseconds())/1e3/float64(r.measured.done), 3)
+	}
+	if r.result.Clients > 0 {
+		if s.PerClient = (s.RSS - s.RSSBefore) / int64(r.result.Clients); s.PerClient <= 0 {
+			s.PerClient = 0
+			r.note("the server uses memory that it had before: start it anew to see what a client needs")
+		}
+	}
+	if u.cpu < 20*tick && r.result.Done > 0 {
+		r.note("the server's processor time is coarse: %v in steps of %v; measure longer", u.cpu, tick)
+	}
+	return s
 }
 
 // showProgress writes a line from time to time until stop is called.
