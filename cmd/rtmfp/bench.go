@@ -17,7 +17,7 @@ import (
 
 // benchCommands are the scenarios of bench.
 var benchCommands = []*command{
-	benchHandshakes, benchFanout, benchIdle, benchRPC, benchIntroduce, benchGroup, benchMesh,
+	benchHandshakes, benchFanout, benchIdle, benchRPC, benchIntroduce, benchGroup, benchMesh, benchFloor,
 }
 
 const benchHelp = `rtmfp bench makes load for an RTMFP server, any that speaks the protocol, and measures how fast it is and what it
@@ -99,11 +99,7 @@ func (c *call) benchFlags() *benchFlags {
 }
 
 // bench runs a scenario and writes its result.
-func (c *call) bench(ctx context.Context, url string, f *benchFlags, s bench.Scenario) error {
-	t, err := c.benchTarget(ctx, url)
-	if err != nil {
-		return err
-	}
+func (c *call) bench(ctx context.Context, t bench.Target, f *benchFlags, s bench.Scenario) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -191,7 +187,11 @@ func benchScenario(name, short, long string, flags func(fs *flag.FlagSet) bench.
 				if err := c.expect(args, 1, 1); err != nil {
 					return err
 				}
-				return c.bench(ctx, args[0], f, s)
+				t, err := c.benchTarget(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return c.bench(ctx, t, f, s)
 			}
 		},
 	}

@@ -24,12 +24,16 @@ the function.
 			if err := c.expect(args, 2, 2); err != nil {
 				return err
 			}
+			near, err := c.benchTarget(ctx, args[0])
+			if err != nil {
+				return err
+			}
 			far, err := c.benchTarget(ctx, args[1])
 			if err != nil {
 				return err
 			}
 			s.Fanout, s.Far = *fan, far
-			return c.bench(ctx, args[0], f, s)
+			return c.bench(ctx, near, f, s)
 		}
 	},
 }

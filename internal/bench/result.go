@@ -33,6 +33,8 @@ type Result struct {
 	// Hop is what the way through another server adds.
 	Hop *Hop `json:"hop,omitempty"`
 
+	Floor *FloorUsage `json:"floor,omitempty"`
+
 	Server    *ServerUsage   `json:"server,omitempty"`
 	Far       *ServerUsage   `json:"far_server,omitempty"` // the second server, where messages are played
 	Generator GeneratorUsage `json:"generator"`
@@ -106,12 +108,19 @@ func (r *Result) Table(w io.Writer) error {
 		row("without the hop", "%s", h.Direct)
 		row("hop adds", "p50 %.3f ms, p99 %.3f ms", h.AddedP50, h.AddedP99)
 	}
+	if f := r.Floor; f != nil {
+		row("processor", "%.2f µs for each packet: encrypt %.2f, send %.2f", f.Packet, f.Seal, f.Send)
+		row("exponentiation", "%.0f µs", f.Exponentiation)
+	}
 	for i, s := range []*ServerUsage{r.Server, r.Far} {
 		if s != nil {
 			name := []string{"server", "far server"}[i]
 			row(name+" processor", "%.1f %% of a core%s", 100*s.Share, perUnit(s.PerUnit, r.Unit))
 			row(name+" memory", "%.1f MB, %.1f MB before%s", float64(s.RSS)/1e6, float64(s.RSSBefore)/1e6, perClient(s.PerClient))
 		}
+	}
+	if r.Floor != nil {
+		return t.Flush()
 	}
 	row("generator", "%.1f %% of a core, busiest thread %.0f %%", 100*r.Generator.Share, 100*r.Generator.Busiest)
 	row("machine", "%d processors, %.0f %% busy", r.Machine.Processors, 100*r.Machine.Share)

@@ -107,7 +107,14 @@ func (n *network) watch(fd int) error {
 
 // open opens a socket for talking to a server at an address.
 func (n *network) open(server netip.Addr) (*socket, error) {
-	s := &socket{v6: server.Is6(), many: server.IsLoopback() && server.Is4(), clients: make(map[netip.Addr]*Client)}
+	return n.openSocket(server.Is6(), server.IsLoopback() && server.Is4())
+}
+
+// openPlain opens a socket with one address.
+func (n *network) openPlain() (*socket, error) { return n.openSocket(false, false) }
+
+func (n *network) openSocket(v6, many bool) (*socket, error) {
+	s := &socket{v6: v6, many: many, clients: make(map[netip.Addr]*Client)}
 	family := unix.AF_INET
 	var sa unix.Sockaddr = &unix.SockaddrInet4{}
 	if s.v6 {
@@ -341,4 +348,13 @@ func cpuTime() time.Duration {
 		panic(fmt.Sprint("getrusage: ", err)) // cannot fail
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// threadTime returns the processor time that this thread used.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(fmt.Sprint("clock_gettime: ", err)) // cannot fail
+	}
+	return time.Duration(t.Nano())
 }

@@ -44,3 +44,12 @@ func (n *network) datagram(*socket, int) ([]byte, netip.AddrPort, *Client) {
 func (n *network) write(*socket, []rtmfp.Datagram, []netip.Addr) int { return 0 }
 
 func cpuTime() time.Duration { return 0 }
+
+func threadTime() time.Duration { return 0 }
+
+const (
+	spread   = 1
+	readSize = 2048
+)
+
+func (n *network) openPlain() (*socket, error) { return nil, errPlatform }
