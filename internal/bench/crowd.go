@@ -89,6 +89,10 @@ func (r *run) join(w *worker, now rtmfp.Time, i int, s setup, done func(error)) 
 			}
 		} else {
 			r.connected.Add(1)
+			r.ready.Store(true)
+			if m.session.Secured() {
+				r.secured.Store(true)
+			}
 			if s.ready != nil {
 				s.ready(m)
 			}
@@ -168,17 +172,8 @@ func (r *run) finish0() { r.result.Errors = r.errors }
 
 // checkSecured notes whether the sessions are authenticated.
 func (r *run) checkSecured() {
-	n, secured := 0, 0
-	r.farm.each(func(w *worker, _ rtmfp.Time) {
-		for c := range w.clients {
-			n++
-			if c.session.Secured() {
-				secured++
-			}
-		}
-	})
-	r.result.Secured = secured > 0
-	if r.result.Secured != r.HMAC && n > 0 {
+	r.result.Secured = r.secured.Load()
+	if r.result.Secured != r.HMAC && r.ready.Load() {
 		r.note("HMAC was to be %s but the server made it %s", onOff(r.HMAC), onOff(r.result.Secured))
 	}
 }

@@ -89,6 +89,8 @@ func newSealer(to netip.AddrPort, withHMAC bool) (sealer, error) {
 	return s, nil
 }
 
+var zeroIV [aes.BlockSize]byte
+
 // seal appends a packet with a message to b.
 func (s *sealer) seal(b, message []byte, sum *[sha256.Size]byte) []byte {
 	b = append(b, make([]byte, floorID+floorHeader)...)
@@ -96,8 +98,7 @@ func (s *sealer) seal(b, message []byte, sum *[sha256.Size]byte) []byte {
 	for (len(b)-floorID)%aes.BlockSize != 0 {
 		b = append(b, 0xff)
 	}
-	var iv [aes.BlockSize]byte
-	s.cbc.(ivSetter).SetIV(iv[:])
+	s.cbc.(ivSetter).SetIV(zeroIV[:])
 	s.cbc.CryptBlocks(b[floorID:], b[floorID:])
 	if s.mac != nil {
 		s.mac.Reset()

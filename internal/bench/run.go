@@ -95,6 +95,8 @@ type run struct {
 	done      atomic.Uint64
 	connected atomic.Int64
 	failed    atomic.Int64
+	ready     atomic.Bool // a client was
+	secured   atomic.Bool // and its packets were authenticated
 
 	mu     sync.Mutex
 	errors map[string]int
