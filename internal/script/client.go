@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,11 +24,10 @@ type client struct {
 	handle netconn.Handle
 	app    *App
 	rawID  string
-	id     string
 	addr   netip.AddrPort
 	writer *writer
-	props  *object
-	params *object
+	props  *object // nil until a script sees it
+	params *object // the same
 
 	pending  *netconn.ConnectRequest // while onConnection runs
 	calls    []*netconn.CallRequest  // the RPC in progress is the last one
@@ -44,34 +44,67 @@ func (c *client) post(e *Engine, f func(now rtmfp.Time, conn *netconn.Conn)) {
 func (e *Engine) newClient(app *App, conn *netconn.Conn) *client {
 	peer := conn.PeerID()
 	c := &client{
-		conn: conn, handle: conn.Handle(), app: app, rawID: string(peer[:]), id: conn.ID(), addr: conn.Addr(),
-		streams: make(map[*netconn.Stream]*stream),
+		conn: conn, handle: conn.Handle(), app: app, rawID: string(peer[:]), addr: conn.Addr(),
 	}
 	c.obj = e.newObject(e.classes.client, c)
 	c.writer = e.newWriter(c, true)
-	props := value.NewParams()
-	for _, p := range conn.Properties() {
-		props.Set(p.Name, p.Value)
-	}
-	c.props = e.newObject(e.classes.params, props)
-	c.params = e.newObject(e.classes.params, e.protocolParams())
 	return c
 }
 
-// protocolParams are the settings of the protocol that a client starts with (client.parameters).
-func (e *Engine) protocolParams() *value.Params {
-	p := value.NewParams()
-	for k, v := range e.cfg.Params {
-		if name, ok := strings.CutPrefix(k, "RTMFP."); ok {
-			p.Set(name, v)
+// id is the client's id in hexadecimal.
+func (c *client) id() string { return c.conn.ID() }
+
+// properties are what the client sent with its connect.
+func (c *client) properties(e *Engine) *object {
+	if c.props == nil {
+		p := value.NewParams()
+		for _, q := range c.conn.Properties() {
+			p.Set(q.Name, q.Value)
+		}
+		c.props = e.newObject(e.classes.params, p)
+	}
+	return c.props
+}
+
+// property is the property of a key, or the part of them that a dotted key begins with. Scripts ask for fields that
+// are not there all the time, and that makes nothing.
+func (c *client) property(e *Engine, key lua.LValue) lua.LValue {
+	if c.props == nil {
+		name, ok := keyText(key)
+		known := ok && slices.ContainsFunc(c.conn.Properties(), func(p netconn.Property) bool {
+			rest, ok := strings.CutPrefix(p.Name, name)
+			return ok && (rest == "" || rest[0] == '.')
+		})
+		if !known {
+			return lua.LNil
 		}
 	}
-	return p
+	return e.get(c.properties(e), key)
+}
+
+// protocolSettings is what the names of the protocol's settings begin with in the configuration.
+const protocolSettings = "RTMFP."
+
+// parameters are the settings of the protocol for this client (client.parameters).
+func (c *client) parameters(e *Engine) *object {
+	if c.params == nil {
+		p := value.NewParams()
+		for k, v := range e.cfg.Params {
+			if name, ok := strings.CutPrefix(k, protocolSettings); ok {
+				p.Set(name, v)
+			}
+		}
+		c.params = e.newObject(e.classes.params, p)
+	}
+	return c.params
 }
 
 // keepalive is a period in seconds from client.parameters, which onConnection may have changed.
-func (c *client) keepalive(name string) time.Duration {
-	text, _ := c.params.v.(*value.Params).Text(name)
+func (c *client) keepalive(e *Engine, name string) time.Duration {
+	text := e.cfg.Params[protocolSettings+name]
+	if c.params != nil {
+		text, _ = c.params.v.(*value.Params).Text(name)
+	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		return 0
@@ -89,12 +122,12 @@ func (e *Engine) clientClass() *class {
 	get := func(f func(c *client) lua.LValue) member {
 		return prop(func(o *object) lua.LValue { return f(o.v.(*client)) })
 	}
-	params := get(func(c *client) lua.LValue { return c.params.ud })
+	params := get(func(c *client) lua.LValue { return c.parameters(e).ud })
 	return &class{
 		name: "client",
-		text: func(o *object) string { return "client " + o.v.(*client).id },
+		text: func(o *object) string { return "client " + o.v.(*client).id() },
 		members: map[string]member{
-			"id":                get(func(c *client) lua.LValue { return lua.LString(c.id) }),
+			"id":                get(func(c *client) lua.LValue { return lua.LString(c.id()) }),
 			"rawId":             get(func(c *client) lua.LValue { return lua.LString(c.rawID) }),
 			"address":           get(func(c *client) lua.LValue { return e.newAddress(c.addr) }),
 			"path":              get(func(c *client) lua.LValue { return lua.LString(c.app.path) }),
@@ -102,13 +135,13 @@ func (e *Engine) clientClass() *class {
 			"protocol":          get(func(c *client) lua.LValue { return lua.LString(c.conn.Protocol()) }),
 			"ping":              get(func(c *client) lua.LValue { return lua.LNumber(min(c.conn.Ping().Milliseconds(), 65535)) }),
 			"lastReceptionTime": get(func(c *client) lua.LValue { return e.epoch(c.conn.LastReception()) }),
-			"writer":            get(func(c *client) lua.LValue { return c.writer.obj.ud }),
-			"properties":        get(func(c *client) lua.LValue { return c.props.ud }),
+			"writer":            get(func(c *client) lua.LValue { return c.writer.object(e).ud }),
+			"properties":        get(func(c *client) lua.LValue { return c.properties(e).ud }),
 			"parameters":        params,
 			"RTMFP":             params,
 		},
 		index: func(o *object, key lua.LValue) lua.LValue {
-			return e.get(o.v.(*client).props, key)
+			return o.v.(*client).property(e, key)
 		},
 	}
 }
@@ -138,7 +171,7 @@ func (e *Engine) clientsClass() *class {
 				m := all(o)
 				list := make([]pair, 0, len(m))
 				for _, raw := range sortedKeys(m) {
-					list = append(list, pair{lua.LString(m[raw].id), m[raw].obj.ud})
+					list = append(list, pair{lua.LString(m[raw].id()), m[raw].obj.ud})
 				}
 				return list
 			},

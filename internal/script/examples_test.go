@@ -64,7 +64,7 @@ func (r *rig) idOf(c *rigClient) string {
 	r.t.Helper()
 	for _, known := range r.engine.objects.clients {
 		if known.addr == c.node.Addr() {
-			return known.id
+			return known.id()
 		}
 	}
 	r.t.Fatal("the engine does not know the client")

@@ -77,7 +77,7 @@ func (e *Engine) listenerClass() *class {
 		name: "listener",
 		text: func(o *object) string {
 			l := o.v.(*listener)
-			return "listener " + l.client.id + " of " + l.pub.name
+			return "listener " + l.client.id() + " of " + l.pub.name
 		},
 		members: map[string]member{
 			"client":       get(func(l *listener) lua.LValue { return l.client.obj.ud }),

@@ -103,9 +103,7 @@ func (e *Engine) weigh(a *App) uint64 {
 	w.seen[e.L.G.Global] = true
 	w.add(a.vars)
 	for _, c := range a.clients {
-		if c.obj.fields != nil {
-			w.add(c.obj.fields)
-		}
+		w.addFields(c.obj.fields)
 	}
 	for len(w.todo) > 0 {
 		v := w.todo[len(w.todo)-1]
@@ -131,12 +129,25 @@ func (w *weighing) add(v lua.LValue) {
 			w.todo = append(w.todo, v)
 		}
 	case *lua.LUserData:
-		if o := objectOf(v); o != nil && o.fields != nil && o.class.name == "publication" {
-			w.add(o.fields)
+		if o := objectOf(v); o != nil && o.class.name == "publication" {
+			w.addFields(o.fields)
 		}
 	default:
 		w.sum += 16
 	}
+}
+
+func (w *weighing) addFields(f *fields) {
+	if f == nil || w.seen[f] {
+		return
+	}
+	w.seen[f] = true
+	w.sum += 64
+	f.each(func(k, v lua.LValue) {
+		w.sum += 32
+		w.add(k)
+		w.add(v)
+	})
 }
 
 func (w *weighing) inside(v lua.LValue) {

@@ -93,7 +93,7 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 	e.objects.clients[c.rawID] = c
 	app.clients[c.rawID] = c
 	words := c.writer.takeEarly()
-	server, peer := c.keepalive("keepaliveServer"), c.keepalive("keepalivePeer")
+	server, peer := c.keepalive(e, "keepaliveServer"), c.keepalive(e, "keepalivePeer")
 	gone := func(now rtmfp.Time) { e.Closed(now, r.Conn(), nil) }
 	e.tell(netconn.Task{To: c.handle, Gone: gone, Do: func(now rtmfp.Time, conn *netconn.Conn) {
 		conn.SetKeepalive(server, peer)
@@ -141,7 +141,7 @@ func (e *Engine) connectFields(c *client, t *lua.LTable) []amf.Member {
 			fields = append(fields, amf.Member{Name: string(name), Value: e.conv.ToAMF(v)})
 		}
 	})
-	e.flattenParams(c.params, "", t, 0)
+	e.flattenParams(c.parameters(e), "", t, 0)
 	return fields
 }
 

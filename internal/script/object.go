@@ -13,7 +13,7 @@ type object struct {
 	class  *class
 	ud     *lua.LUserData
 	v      any                // the thing; what class methods expect
-	fields *lua.LTable        // script fields, nil until there are any
+	fields *fields            // of scripts, nil until there are any
 	gone   bool               // the thing ended
 	parts  map[string]*object // of a table of parameters, by the names that dotted keys begin with
 	// changed, if set, is told of every field that a script assigns.
@@ -113,10 +113,7 @@ func (o *object) end() { o.gone = true }
 
 // function returns the function a script stored on o.
 func (o *object) function(name string) *lua.LFunction {
-	if o.fields == nil {
-		return nil
-	}
-	fn, _ := o.fields.RawGetString(name).(*lua.LFunction)
+	fn, _ := o.fields.get(lua.LString(name)).(*lua.LFunction)
 	return fn
 }
 
@@ -178,10 +175,8 @@ func (e *Engine) get(o *object, key lua.LValue) lua.LValue {
 			return m.get(o)
 		}
 	}
-	if o.fields != nil {
-		if v := o.fields.RawGet(key); v != lua.LNil {
-			return v
-		}
+	if v := o.fields.get(key); v != lua.LNil {
+		return v
 	}
 	if o.class.coll != nil {
 		if v := o.class.coll.get(o, key); v != nil && v != lua.LNil {
@@ -227,9 +222,9 @@ func (e *Engine) newIndex(L *lua.LState) int {
 		return 0
 	}
 	if o.fields == nil {
-		o.fields = L.NewTable()
+		o.fields = new(fields)
 	}
-	o.fields.RawSet(key, v)
+	o.fields.set(key, v)
 	if o.changed != nil && isName {
 		o.changed(string(name), v)
 	}

@@ -28,6 +28,9 @@ func (c *client) beginUse(u *streamUse) {
 	s := c.streams[u.stream]
 	if s == nil {
 		s = new(stream)
+		if c.streams == nil {
+			c.streams = make(map[*netconn.Stream]*stream)
+		}
 		c.streams[u.stream] = s
 	}
 	s.uses = append(s.uses, u)

@@ -13,7 +13,7 @@ import (
 
 // writer is a channel to a client. What is written goes out when the event that writes it returns.
 type writer struct {
-	obj      *object
+	obj      *object // nil until a script sees it
 	client   *client
 	main     bool
 	reliable bool
@@ -26,9 +26,15 @@ type writer struct {
 }
 
 func (e *Engine) newWriter(c *client, main bool) *writer {
-	w := &writer{client: c, main: main, reliable: true}
-	w.obj = e.newObject(e.classes.writer, w)
-	return w
+	return &writer{client: c, main: main, reliable: true}
+}
+
+// object is the writer as scripts see it.
+func (w *writer) object(e *Engine) *object {
+	if w.obj == nil {
+		w.obj = e.newObject(e.classes.writer, w)
+	}
+	return w.obj
 }
 
 // end makes the writer useless: its client is gone.
@@ -66,7 +72,7 @@ func (w *writer) send(e *Engine, L *lua.LState, size int, f func(rtmfp.Time, *ne
 		L.RaiseError("too much written in one call: the limit is %d messages and %d bytes", e.maxWrites(), maxTurnBytes)
 	}
 	if waiting := c.unsent.Load(); waiting > 0 && waiting+int64(size) > maxUnsentWords {
-		e.complain(zerolog.ErrorLevel, "too much written to client "+c.id+" at once, message dropped")
+		e.complain(zerolog.ErrorLevel, "too much written to client "+c.id()+" at once, message dropped")
 		return
 	}
 	w.queued++
@@ -118,7 +124,7 @@ func (e *Engine) writerClass() *class {
 	})
 	message := with(e.writeMessage)
 	newWriter := with(func(w *writer, L *lua.LState) int {
-		L.Push(e.newWriter(w.client, false).obj.ud)
+		L.Push(e.newWriter(w.client, false).object(e).ud)
 		return 1
 	})
 	return &class{
