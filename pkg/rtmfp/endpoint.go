@@ -107,7 +107,9 @@ type Endpoint struct {
 	awaiting  map[netip.AddrPort]*Session // those of them in S_KEYING_SENT
 	keying    map[netip.AddrPort]*KeyAgreement
 	timers    timerHeap
-	keysAt    Time // when a key pair of Identity gets too old; 0 = there is none
+	keysAt    Time       // when a key pair of Identity gets too old; 0 = there is none
+	warm      []*Session // those that have something that rest frees
+	restAt    Time
 
 	readyHead, readyTail *Session
 	out                  []outDatagram
@@ -238,6 +240,9 @@ func (e *Endpoint) HandleTimeout(now Time) {
 	if due(e.keysAt, now) {
 		e.expireKeys(now)
 	}
+	if due(e.restAt, now) {
+		e.rest(now)
+	}
 	for len(e.timers) > 0 && e.timers[0].timerAt <= now {
 		s := e.timers[0]
 		e.timers.remove(s)
@@ -254,7 +259,7 @@ func (e *Endpoint) HandleTimeout(now Time) {
 
 // NextTimeout returns when HandleTimeout should be called; 0 means never.
 func (e *Endpoint) NextTimeout() Time {
-	t := e.keysAt
+	t := sooner(e.keysAt, e.restAt)
 	if len(e.timers) > 0 {
 		t = sooner(t, e.timers[0].timerAt)
 	}

@@ -198,7 +198,7 @@ func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
 	e.awaiting[from] = s
 	s.state = stateKeyingSent
 	s.addr, s.near = from, id
-	s.farCert, s.peer = cert.raw, cert.fingerprint
+	s.peer = cert.fingerprint
 	o.farCert, o.cookie = cert, bytes.Clone(c.cookie)
 	o.repeat = candidate{interval: helloInterval}
 	rnd, sec := e.cfg.Rand, e.cfg.Security

@@ -5,7 +5,8 @@ import (
 	"net/netip"
 )
 
-// keyingReply is what a responder keeps to answer a repeated IIKeying (RFC 7016 §3.5.1.1.2).
+// keyingReply is what a responder keeps to answer a repeated IIKeying (RFC 7016 §3.5.1.1.2), until something arrives
+// under the session keys: then the initiator has the answer.
 type keyingReply struct {
 	isid  uint32
 	skic  []byte
@@ -105,7 +106,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.counters.KeyingsRepeated.Add(1)
 		return // its answer is on the way
 	}
-	if !e.mayReplace(now, c, from) {
+	if !e.mayReplace(now, c, cert.fingerprint, from) {
 		return
 	}
 	if len(e.keying) >= e.cfg.MaxKeying {
@@ -153,7 +154,7 @@ func (e *Endpoint) changeCookie(now Time, c *iikeying, from netip.AddrPort) {
 
 // mayReplace looks at the session of the address, if any: a repeated IIKeying gets the answer it had, one
 // with the same certificate replaces the session, any other is ignored (RFC 7016 §3.5.1.1.2).
-func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
+func (e *Endpoint) mayReplace(now Time, c *iikeying, peer PeerID, from netip.AddrPort) bool {
 	s := e.byAddr[from]
 	if s == nil {
 		return true
@@ -163,20 +164,24 @@ func (e *Endpoint) mayReplace(now Time, c *iikeying, from netip.AddrPort) bool {
 		e.sendStartup(now, from, r.isid, chunkRIKeying, r.chunk)
 		return false
 	}
-	if s.yields(c.certificate, cookieTime(c.cookie)) {
+	if s.yields(peer, cookieTime(c.cookie)) {
 		return true
 	}
+	if s.peer == peer && s.since == cookieTime(c.cookie) { // a copy that was late: its answer arrived
+		e.counters.KeyingsRepeated.Add(1)
+		return false
+	}
 	e.counters.KeyingsDropped.Add(1)
-	if !bytes.Equal(s.farCert, c.certificate) {
+	if s.peer != peer {
 		s.suspect(now)
 	}
 	return false
 }
 
-// yields reports whether an IIKeying with cert and a cookie made at stamp replaces s. What was made before
+// yields reports whether an IIKeying of a peer with a cookie made at stamp replaces s. What was made before
 // s is a copy that was late, for example of an opening that glare has ended: it must not end s too.
-func (s *Session) yields(cert []byte, stamp Time) bool {
-	return stamp > s.since && (s.state != stateOpen || bytes.Equal(s.farCert, cert))
+func (s *Session) yields(peer PeerID, stamp Time) bool {
+	return stamp > s.since && (s.state != stateOpen || s.peer == peer)
 }
 
 // respond opens the session when the key agreement is done.
@@ -187,7 +192,7 @@ func (e *Endpoint) respond(now Time, j *KeyAgreement) {
 		e.counters.KeyingsFailed.Add(1)
 	case old == nil:
 		e.accept(now, j)
-	case old.yields(j.cert.raw, j.stamp):
+	case old.yields(j.cert.fingerprint, j.stamp):
 		old.finish(ErrOverridden)
 		e.accept(now, j)
 	default: // a session that opened or came here meanwhile
@@ -200,7 +205,7 @@ func (e *Endpoint) respond(now Time, j *KeyAgreement) {
 func (e *Endpoint) accept(now Time, j *KeyAgreement) {
 	s := &Session{
 		e: e, timer: -1, nearID: e.newSessionID(), addr: j.from, near: e.cfg.Identity,
-		farCert: j.cert.raw, peer: j.cert.fingerprint, since: j.stamp,
+		peer: j.cert.fingerprint, since: j.stamp,
 	}
 	e.sessions[s.nearID] = s
 	chunk := appendRIKeying(nil, rikeying{responderSID: s.nearID, skrc: j.skrc, signature: []byte{signatureNone}})

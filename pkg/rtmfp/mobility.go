@@ -12,7 +12,6 @@ import (
 type mobility struct {
 	txAt, rxAt Time // MOB_TX_TS, MOB_RX_TS
 	secret     [16]byte
-	seeded     bool
 	probe      netip.AddrPort // where a probe should go, if valid
 	probed     netip.AddrPort // where the last one went
 }
@@ -36,13 +35,14 @@ func (s *Session) mobilityPing(at Time, addr netip.AddrPort) (msg [mobilityMessa
 
 // probeAddress reacts to a valid packet from another address than the far end's.
 func (s *Session) probeAddress(now Time, from netip.AddrPort) {
-	m := &s.mob
-	if m.txAt != 0 && now.Sub(m.txAt) < mobilityProbeInterval {
+	m := s.mob
+	if m != nil && now.Sub(m.txAt) < mobilityProbeInterval {
 		return
 	}
-	if !m.seeded {
+	if m == nil {
+		m = new(mobility)
 		s.e.random(m.secret[:])
-		m.seeded = true
+		s.mob = m
 	}
 	m.txAt, m.probe, m.probed = now, from, from
 	s.wake()
@@ -52,8 +52,8 @@ func (s *Session) probeAddress(now Time, from netip.AddrPort) {
 // reply; unless the policy is strict, one that comes from where the probe went is good enough on a
 // session that has no sequence numbers anyway.
 func (s *Session) pingReply(now Time, msg []byte, from netip.AddrPort) {
-	m := &s.mob
-	if from == s.addr || !m.seeded {
+	m := s.mob
+	if from == s.addr || m == nil {
 		return
 	}
 	if len(msg) == 0 {
@@ -105,8 +105,9 @@ func (s *Session) move(now Time, addr netip.AddrPort) {
 
 // nextPacket builds the next datagram of the session and says where it goes.
 func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, ok bool) {
-	if p := s.mob.probe; p.IsValid() && s.state == stateOpen {
-		s.mob.probe = netip.AddrPort{}
+	if m := s.mob; m != nil && m.probe.IsValid() && s.state == stateOpen {
+		p := m.probe
+		m.probe = netip.AddrPort{}
 		msg := s.mobilityPing(now, p)
 		b, _ = s.beginPacket(now, b)
 		return s.sealPacket(appendChunk(b, chunkPing, msg[:])), p, true

@@ -32,7 +32,6 @@ type Session struct {
 	replay    *keyingReply   // responder: to answer repeated IIKeyings
 	since     Time           // an IIKeying whose cookie is not newer is a stale copy
 	near      *Identity
-	farCert   []byte
 	peer      PeerID
 	nearNonce [32]byte
 	farNonce  [32]byte
@@ -74,7 +73,10 @@ type Session struct {
 	delackAt, timeoutAt, keepaliveAt, closeAt, closeEnd, wakeAt, idleSince, lingerAt Time
 	keepalive                                                                        time.Duration
 
-	mob mobility
+	mob *mobility // nil until packets come from another address
+
+	isWarm   bool   // see rest
+	restMark uint64 // packets when it was looked at last
 
 	timer       int // position in the endpoint's heap, -1 = not in it
 	timerAt     Time

@@ -32,12 +32,14 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		return
 	}
 	if !s.proven() {
+		s.replay = nil // the far end has the answer
 		s.e.cfg.Directory.confirm(s.addr)
 		if s.state == stateOpen {
 			s.e.cfg.Directory.setPeer(s.peer, PeerRef{s.e.cfg.Shard, s.nearID, s.addr})
 		}
 	}
 	s.stats.PacketsReceived++
+	s.warm()
 	s.stats.BytesReceived += uint64(len(b))
 	s.lastRecv, s.waitSince = now, 0
 	if s.state == stateOpen {
@@ -45,9 +47,6 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		if s.keepalive > 0 {
 			s.keepaliveAt = now.Add(s.keepalive)
 		}
-	}
-	if s.replay != nil && now.Sub(s.stats.Opened) > openTimeout {
-		s.replay = nil
 	}
 	if h.hasTimestamp {
 		s.rtt.onTimestamp(now, h.timestamp)

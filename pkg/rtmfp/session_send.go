@@ -62,6 +62,7 @@ func (s *Session) beginPacket(now Time, b []byte) (_ []byte, at int) {
 func (s *Session) sealPacket(b []byte) []byte {
 	b = s.send.seal(b, 0, s.farID)
 	s.stats.PacketsSent++
+	s.warm()
 	s.stats.BytesSent += uint64(len(b))
 	return b
 }
