@@ -39,8 +39,8 @@ type owner interface {
 type lane struct {
 	id      uint32
 	in      []*inFlow
-	out     [outKinds]outFlow
-	blocked bool // a request of this stream waits for its answer; what follows waits behind it
+	out     [outKinds]*outFlow // nil: never used
+	blocked bool               // a request of this stream waits for its answer; what follows waits behind it
 	held    []heldMessage
 
 	draining bool

@@ -227,9 +227,9 @@ func (c *Client) Close(now rtmfp.Time) {
 const clientLinger = 10 * time.Second
 
 func (c *Client) closeForEnd(now rtmfp.Time, l *lane) {
-	for i := range l.out {
-		if o := &l.out[i]; o.send != nil {
-			o.send.Close(now) // o.send stays until it ended
+	for k := range outKinds {
+		if o := l.sending(k); o != nil {
+			o.Close(now) // it stays until it ended
 		}
 	}
 }
@@ -240,13 +240,13 @@ func (c *Client) checkLeft(now rtmfp.Time) {
 		return
 	}
 	for _, s := range c.streams {
-		for i := range s.lane.out {
-			if s.lane.out[i].send != nil {
+		for k := range outKinds {
+			if s.lane.sending(k) != nil {
 				return
 			}
 		}
 	}
-	if c.control.out[outOther].send == nil {
+	if c.control.sending(outOther) == nil {
 		c.link.Close(now)
 	}
 }

@@ -145,8 +145,8 @@ func (s *ClientStream) Sync(now rtmfp.Time) { s.client.writeSync(now, &s.lane) }
 // Queued returns the bytes written and not acknowledged or given up.
 func (s *ClientStream) Queued() int {
 	n := 0
-	for i := range s.lane.out {
-		if f := s.lane.out[i].send; f != nil {
+	for k := range outKinds {
+		if f := s.lane.sending(k); f != nil {
 			n += f.Queued()
 		}
 	}
@@ -156,8 +156,8 @@ func (s *ClientStream) Queued() int {
 // Abandoned returns the number of frames the transport gave up.
 func (s *ClientStream) Abandoned() uint64 {
 	var n uint64
-	for i := range s.lane.out {
-		count, _ := s.lane.out[i].abandoned()
+	for _, o := range s.lane.out {
+		count, _ := o.abandoned()
 		n += count
 	}
 	return n
@@ -177,8 +177,8 @@ func (s *ClientStream) checkReady(now rtmfp.Time) {
 	if s.ready == nil {
 		return
 	}
-	for i := range s.lane.out {
-		if o := s.lane.out[i].send; o != nil && o.Queued() > s.readyAt {
+	for k := range outKinds {
+		if o := s.lane.sending(k); o != nil && o.Queued() > s.readyAt {
 			o.NotifyBelow(s.readyAt)
 			return
 		}

@@ -60,7 +60,7 @@ func (c *Conn) goodbye(now rtmfp.Time, err error) {
 	if c.state >= stateClosing {
 		return
 	}
-	control := c.control.out[outOther].send
+	control := c.control.sending(outOther)
 	c.finish(now, err)
 	c.state = stateClosing
 	for _, s := range c.streams {

@@ -48,7 +48,7 @@ func (c *Conn) acknowledge(now rtmfp.Time, cmd *command) {
 // setPeerInfo replaces the client's own addresses (RFC 7425 §5.3.3) and tells it how often to show that
 // it is alive (RFC 7425 §5.3.4).
 func (c *Conn) setPeerInfo(now rtmfp.Time, cmd *command) {
-	addrs := make([]netip.AddrPort, 0, c.limits.PeerAddresses)
+	var addrs []netip.AddrPort
 	for _, v := range cmd.args {
 		s, _ := v.(amf.String)
 		a, ok := parseAddress(string(s))
@@ -60,7 +60,9 @@ func (c *Conn) setPeerInfo(now rtmfp.Time, cmd *command) {
 		}
 		addrs = append(addrs, a)
 	}
-	c.peers.Store(&addrs)
+	if addrs = slices.Clip(addrs); len(addrs) > 0 || c.peers.Load() != nil {
+		c.peers.Store(&addrs)
+	}
 	c.acknowledge(now, cmd)
 	c.writeControl(now, c.control.flow(outOther), userControl{
 		event: eventSetKeepalive, a: milliseconds(c.keepServer), b: milliseconds(c.keepPeer), n: 2,

@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -53,8 +52,8 @@ func (c *Conn) connect(now rtmfp.Time, cmd *command) {
 // locate finds the application. The URL decides: some clients put a constant into app.
 func (c *Conn) locate(o *amf.Object) bool {
 	if url, ok := o.String("tcUrl"); ok && url != "" {
-		if a, err := ParseURL(strings.Clone(url)); err == nil {
-			c.path, c.query = a.Path, a.Query
+		if a, err := ParseURL(url); err == nil {
+			c.path, c.query = c.shard.texts.of(a.Path), c.shard.texts.of(a.Query)
 			return true
 		}
 	}
@@ -62,18 +61,21 @@ func (c *Conn) locate(o *amf.Object) bool {
 	if !ok {
 		return false
 	}
-	c.path, c.query = splitPath(strings.Clone(app))
+	path, query := splitPath(app)
+	c.path, c.query = c.shard.texts.of(path), c.shard.texts.of(query)
 	return true
 }
 
 // setProperties turns the connect object and the URL's parameters, which win, into text.
 func (c *Conn) setProperties(o *amf.Object) {
+	parameters := ParseQuery(c.query)
+	c.properties = make([]Property, 0, min(len(o.Members)+len(parameters), maxProperties))
 	for _, m := range o.Members {
 		if text, ok := propertyText(m.Value); ok {
-			c.properties = setProperty(c.properties, strings.Clone(m.Name), text)
+			c.properties = setProperty(c.properties, c.shard.texts.of(m.Name), c.shard.texts.of(text))
 		}
 	}
-	for _, p := range ParseQuery(c.query) {
+	for _, p := range parameters {
 		c.properties = setProperty(c.properties, p.Name, p.Value)
 	}
 }
@@ -87,7 +89,7 @@ func propertyText(v amf.Value) (string, bool) {
 	case amf.Number:
 		return strconv.FormatFloat(float64(v), 'f', -1, 64), true
 	case amf.String:
-		return strings.Clone(string(v)), true
+		return string(v), true
 	}
 	return "", false
 }

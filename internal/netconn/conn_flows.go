@@ -25,7 +25,7 @@ func (c *Conn) flow(now rtmfp.Time, recv recvFlow, assoc sendFlow) *inFlow {
 		reason = "no control flow before it"
 	case c.peerControl == nil:
 		return c.controlFlow(now, recv, md)
-	case md.stream == 0 && (assoc == nil || assoc != c.control.out[outOther].send):
+	case md.stream == 0 && (assoc == nil || assoc != c.control.sending(outOther)):
 		reason = "second connection on one session"
 	default:
 		// Stream flows should answer our control flow, but some clients do not say so; with one

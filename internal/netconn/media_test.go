@@ -299,9 +299,7 @@ func directRelay(t *testing.T) (r *relay, frame func(typ uint8, ts uint32, b []b
 	r = newRelay(t, 0)
 	s := r.play.conn.Stream(r.playID)
 	r.play.conn.link = recorder{r.play.far}
-	for i := range s.lane.out {
-		s.lane.out[i].send = nil
-	}
+	s.lane.out = [outKinds]*outFlow{}
 	audio, video := r.pub.open(r.pubID), r.pub.open(r.pubID)
 	r.pub.write(video, typeVideo, 0, keyFrame)
 	r.pub.write(audio, typeAudio, 0, soundFrame)

@@ -14,7 +14,7 @@ const (
 	outOther outKind = iota // commands, data, user control
 	outAudio
 	outVideo
-	outKinds = 3
+	outKinds
 )
 
 // outFlow is an outgoing flow of a stream, opened when it is first needed.
@@ -69,9 +69,10 @@ func (c *carrier) openFlow(now rtmfp.Time, o *outFlow) error {
 
 // out returns the flow of l for a kind of message.
 func (l *lane) flow(k outKind) *outFlow {
-	o := &l.out[k]
-	o.lane, o.kind = l, k
-	return o
+	if l.out[k] == nil {
+		l.out[k] = &outFlow{lane: l, kind: k}
+	}
+	return l.out[k]
 }
 
 // write sends a message made of a header and body on o; it takes over one reference to the body.
@@ -108,8 +109,19 @@ func mediaMessage(typ uint8, ts uint32, body *rtmfp.Buffer) rtmfp.Message {
 	return m
 }
 
+// sending returns the flow of l for a kind of message if it is open, nil if it is not.
+func (l *lane) sending(k outKind) sendFlow {
+	if o := l.out[k]; o != nil {
+		return o.send
+	}
+	return nil
+}
+
 // abandoned returns how many messages of the flow were given up, and the newest of them.
 func (o *outFlow) abandoned() (count, last uint64) {
+	if o == nil {
+		return 0, 0
+	}
 	if o.send != nil {
 		o.gone, o.lastGone = o.send.Abandoned(), uint64(o.send.LastAbandoned())
 	}
@@ -125,8 +137,8 @@ func (o *outFlow) sendEnded(f sendFlow) {
 
 // closeLane closes the outgoing flows of l after what is queued on them.
 func (c *carrier) closeLane(now rtmfp.Time, l *lane) {
-	for i := range l.out {
-		if o := &l.out[i]; o.send != nil {
+	for _, o := range l.out {
+		if o != nil && o.send != nil {
 			o.send.Close(now)
 			o.send = nil
 		}

@@ -45,8 +45,10 @@ func (s *Stream) acceptPlay(now rtmfp.Time, r *PlayRequest) {
 	s.playing = nil
 	s.name, s.query = r.Name, r.Query
 	c.counters.Plays.Add(1)
-	for i := range s.lane.out {
-		s.lane.out[i].rejected = false // it was the last play that the client did not want there
+	for _, o := range s.lane.out {
+		if o != nil {
+			o.rejected = false // it was the last play that the client did not want there
+		}
 	}
 	c.streamControl(now, s, eventStreamBegin)
 	s.status(now, levelStatus, CodePlayReset, "Playing and resetting "+r.Name, r.Name)

@@ -20,7 +20,7 @@ const qualitySamples = 5
 // quality keeps observations of a session for its Quality.
 type quality struct {
 	// The shard's goroutine.
-	samples [qualitySamples]qualitySample
+	samples []qualitySample // the last ones, as a ring
 	n       int
 
 	// Any goroutine.
@@ -40,7 +40,11 @@ func (q *quality) observe(now rtmfp.Time, st rtmfp.SessionStats) {
 	if q.n == 0 || q.samples[(q.n-1)%qualitySamples].bytes != s.bytes {
 		q.lastSent.Store(int64(now))
 	}
-	q.samples[q.n%qualitySamples] = s
+	if q.n < qualitySamples { // most clients have one, from their connect
+		q.samples = append(q.samples, s)
+	} else {
+		q.samples[q.n%qualitySamples] = s
+	}
 	q.n++
 	base := qualitySample{at: st.Opened}
 	if q.n >= qualitySamples {

@@ -37,6 +37,7 @@ type Shard struct {
 	cfg      Config
 	media    *media.Shard
 	codec    codec
+	texts    texts // of connects
 	conns    map[uint64]*Conn
 	lastID   uint64
 	draining bool

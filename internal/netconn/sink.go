@@ -95,7 +95,7 @@ func outKindOf(k media.Kind) outKind {
 
 // Backlog implements media.Sink.
 func (s *Stream) Backlog(kind media.Kind) (bytes int, oldest rtmfp.Time) {
-	if f := s.lane.out[outKindOf(kind)].send; f != nil {
+	if f := s.lane.sending(outKindOf(kind)); f != nil {
 		return f.Backlog()
 	}
 	return 0, 0
@@ -103,7 +103,7 @@ func (s *Stream) Backlog(kind media.Kind) (bytes int, oldest rtmfp.Time) {
 
 // Expire implements media.Sink.
 func (s *Stream) Expire(kind media.Kind, from, to uint64, startBy, finishBy rtmfp.Time) {
-	if f := s.lane.out[outKindOf(kind)].send; f != nil {
+	if f := s.lane.sending(outKindOf(kind)); f != nil {
 		f.Expire(rtmfp.MessageID(from), rtmfp.MessageID(to), startBy, finishBy)
 	}
 }

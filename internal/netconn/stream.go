@@ -133,7 +133,7 @@ func (s *Stream) Close(now rtmfp.Time, code, description string) {
 // expireMedia gives up the frames of which nothing was sent yet: nobody plays them any more.
 func (s *Stream) expireMedia(now rtmfp.Time) {
 	for _, k := range [...]outKind{outAudio, outVideo} {
-		if o := &s.lane.out[k]; o.send != nil && o.last > 0 {
+		if o := s.lane.out[k]; o != nil && o.send != nil && o.last > 0 {
 			o.send.Expire(1, o.last, now, 0)
 		}
 	}

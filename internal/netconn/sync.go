@@ -95,8 +95,8 @@ func (c *carrier) expireSyncs(now rtmfp.Time) {
 // them afterwards comes after everything the others carried before.
 func (c *carrier) writeSync(now rtmfp.Time, l *lane) {
 	n := uint32(0)
-	for i := range l.out {
-		if l.out[i].send != nil {
+	for k := range outKinds {
+		if l.sending(k) != nil {
 			n++
 		}
 	}
@@ -105,8 +105,8 @@ func (c *carrier) writeSync(now rtmfp.Time, l *lane) {
 	}
 	id := c.nextSync
 	c.nextSync++
-	for i := range l.out {
-		if o := &l.out[i]; o.send != nil {
+	for _, o := range l.out {
+		if o != nil && o.send != nil {
 			c.writeControl(now, o, userControl{event: eventFlowSync, a: id, b: n, n: 2})
 		}
 	}
