@@ -274,7 +274,7 @@ func TestSilence(t *testing.T) {
 			s.Node.mu.Unlock()
 			s.wait("+target")
 			began := time.Now()
-			time.Sleep(14900 * time.Millisecond)
+			<-time.After(14900 * time.Millisecond)
 			synctest.Wait()
 			if got, want := s.counters.Silent.Load(), map[bool]uint64{true: 1}[pings]; got != want {
 				t.Errorf("after %v: %d links ended for silence, want %d", time.Since(began), got, want)
@@ -288,15 +288,15 @@ func TestSilence(t *testing.T) {
 func TestHelloTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := onPipe(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		if a, n := s.counters.Attempts.Load(), s.counters.HelloTimeouts.Load(); a != 1 || n != 0 {
 			t.Errorf("%d attempts, %d timeouts after 9 s", a, n)
 		}
-		time.Sleep(2100 * time.Millisecond)
+		<-time.After(2100 * time.Millisecond)
 		if a, n := s.counters.Attempts.Load(), s.counters.HelloTimeouts.Load(); a != 2 || n != 1 {
 			t.Errorf("%d attempts, %d timeouts after 11 s", a, n)
 		}
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		if a := s.counters.Attempts.Load(); a < 20 || a > 35 {
 			t.Errorf("%d attempts in 10 minutes, at most every 16 s after 10 s each", a)
 		}

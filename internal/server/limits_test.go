@@ -76,7 +76,7 @@ func TestWatermark(t *testing.T) {
 			t.Error("read again at once")
 		}
 		<-time.After(watermarkInterval)
-		if !w.full() || !w.full() || reads != 2 {
+		if first, again := w.full(), w.full(); !first || !again || reads != 2 {
 			t.Errorf("not full after %d reads", reads)
 		}
 		used = 50

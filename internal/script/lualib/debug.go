@@ -50,10 +50,10 @@ func debugGetInfo(c call) int {
 	for i := range len(what) {
 		switch what[i] {
 		case 'S':
-			source, kind := dbg.Source, dbg.What
+			source, kind := dbg.Source, "Lua"
 			if fn != nil && fn.IsG {
 				source, kind = "=[C]", "C"
-			} else if kind = "Lua"; fn != nil && fn.Proto.LineDefined == 0 {
+			} else if fn != nil && fn.Proto.LineDefined == 0 {
 				kind = "main"
 			}
 			set("source", lua.LString(source))
