@@ -193,7 +193,20 @@ func start(t testing.TB, change func(*Config)) *server {
 // startID is start with a node.id of the test's choice.
 func startID(t testing.TB, id string, change func(*Config)) *server {
 	t.Helper()
-	s := &server{apps: newApps(t), logs: &logBuffer{}}
+	return startApps(t, id, change, newApps(t))
+}
+
+// startWith is start with applications that decide about servers.
+func startWith(t testing.TB, change func(*Config), accept func(*Link) string) *server {
+	t.Helper()
+	a := newApps(t)
+	a.accept = accept
+	return startApps(t, "", change, a)
+}
+
+func startApps(t testing.TB, id string, change func(*Config), a *apps) *server {
+	t.Helper()
+	s := &server{apps: a, logs: &logBuffer{}}
 	cfg := Config{
 		Listen: anyPort, Retry: time.Second, Log: zerolog.New(s.logs), Note: zerolog.InfoLevel,
 		Params: map[string]string{"RTMFP.publicAddress": "203.0.113.1:1935", "application.dir": "secret", "host": "www.hostA.com"},
