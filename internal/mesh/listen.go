@@ -55,17 +55,16 @@ func (n *Node) welcome(ctx context.Context, conn net.Conn) {
 	l := n.newLink(conn, pipe, nil)
 	if err := n.enter(l); err != nil {
 		n.counters.IncomingRefused.Add(1)
-		l.log.Debug().Err(err).Msg("Servers incoming connection refused")
+		l.log.Debug().Err(err).Msg("an incoming connection is refused")
 		_ = conn.Close()
 		return
 	}
-	l.log.Debug().Msg("Servers incoming connection on " + l.addr.String() + " started")
+	l.log.Debug().Msg("a connection comes in")
 	n.running.Go(func() {
 		err := l.run(ctx)
 		if !l.shown.Load() && !quiet(err) {
 			n.sayFailure(l, err)
 		}
-		l.log.Debug().Msg("Servers incoming connection on " + l.addr.String() + " stopped")
 	})
 }
 

@@ -172,7 +172,7 @@ func (n *Node) Start(ctx context.Context, h Handler) error {
 	var life context.Context
 	life, n.cancel = context.WithCancel(context.Background())
 	if n.listener != nil {
-		n.note(n.log).Stringer("address", n.listener.Addr()).Msg("Servers may connect")
+		n.note(n.log).Msg("Servers incoming connection on " + n.listener.Addr().String() + " started")
 		n.running.Go(func() { n.accept(life) })
 	}
 	seen := map[string]bool{}
@@ -208,6 +208,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	n.cancel()
 	if n.listener != nil {
 		_ = n.listener.Close()
+		n.note(n.log).Msg("Servers incoming connection on " + n.listener.Addr().String() + " stopped")
 	}
 	done := make(chan struct{})
 	go func() {

@@ -86,7 +86,7 @@ func (n *Node) admit(l *Link) error {
 		return errManyLinks
 	}
 	if l.dial != nil {
-		l.dial.peer, l.dial.link = l.peer, l
+		l.dial.peer, l.dial.link, l.dial.covered = l.peer, l, false
 	}
 	if l.peer == "" {
 		n.warnDouble(l)
