@@ -53,9 +53,11 @@ var (
 	errDuplicate = errors.New("there is another link to this server")
 	errReplaced  = errors.New("the other server gave this link up and made a new one")
 	errSelf      = errors.New("the server is connected to itself")
-	//lint:ignore ST1005 the words of MonaServer 1.x
-	errStopping = errors.New("Server is stopping")
+	errStopping  = errors.New("this server stops")
 )
+
+// stopping is what other servers are told at the end, in the words of MonaServer 1.x.
+const stopping = "Server is stopping"
 
 // rejection is what the other side gave as a reason to close.
 type rejection struct{ reason string }

@@ -199,7 +199,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	n.stopping = true
 	for l := range n.all {
 		if l.shown.Load() {
-			l.Reject(errStopping.Error())
+			l.Reject(stopping)
 		} else {
 			go l.end(errStopping)
 		}
