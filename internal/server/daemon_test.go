@@ -184,12 +184,18 @@ func dialPeer(t testing.TB, addr netip.AddrPort) *peer {
 // dialPeerTo is dialPeer for another application.
 func dialPeerTo(t testing.TB, addr netip.AddrPort, app string) *peer {
 	t.Helper()
+	return dialPeerFrom(t, udp.Listen, addr, app)
+}
+
+// dialPeerFrom is dialPeerTo with sockets that listen makes.
+func dialPeerFrom(t testing.TB, listen func(udp.Config) (*udp.Transport, error), addr netip.AddrPort, app string) *peer {
+	t.Helper()
 	id, err := rtmfp.NewClientIdentity(rand.Reader, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &peer{t: t, id: id.PeerID(), status: make(chan netconn.Info, 64), over: make(chan struct{})}
-	p.transport, err = udp.Listen(udp.Config{
+	p.transport, err = listen(udp.Config{
 		Addr: netip.AddrPortFrom(loopback, 0), Shards: 1,
 		RTMFP:   rtmfp.Config{Identity: id, Security: rtmfp.Security{RequestHMAC: true, RequestSSEQ: true}},
 		Handler: func(*udp.Shard) udp.Handler { return netconn.Clients{} },

@@ -65,20 +65,31 @@ func (l *lab) inside(ctx context.Context, ns string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// newLab needs root, and a kernel that lets it make namespaces and NAT.
-func newLab(t *testing.T) *lab {
+// needLab skips tests that need namespaces where there are none for them.
+func needLab(t *testing.T) {
+	t.Helper()
 	for _, tool := range []string{"ip", "nft"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the NAT laboratory needs the program %s", tool)
+			t.Skipf("the laboratory needs the program %s", tool)
 		}
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("the NAT laboratory needs root, for network namespaces")
+		t.Skip("the laboratory needs root, for network namespaces")
 	}
+	name := fmt.Sprintf("try%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Skipf("the laboratory needs network namespaces: %v: %s", err, out)
+	}
+	if err := exec.Command("ip", "netns", "del", name).Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+// newLab needs root, and a kernel that lets it make namespaces and NAT.
+func newLab(t *testing.T) *lab {
+	needLab(t)
 	l := &lab{t: t, prefix: fmt.Sprintf("nat%d", os.Getpid())}
-	if out, err := exec.Command("ip", "netns", "add", l.ns("sw")).CombinedOutput(); err != nil {
-		t.Skipf("the NAT laboratory needs network namespaces: %v: %s", err, out)
-	}
+	l.run("", "ip", "netns", "add", l.ns("sw"))
 	var made []string
 	t.Cleanup(func() {
 		for _, ns := range append(made, "sw") {
