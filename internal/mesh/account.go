@@ -2,31 +2,61 @@ package mesh
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// accounts bounds the memory that one address (IPv4, or IPv6 /64) can make this server hold, over all its
-// connections: hellos, names of handlers, messages that have not come in whole. It also bounds the number
-// of its connections.
+// An address (IPv4, or IPv6 /64) may have this many incoming links, may begin them this often, and all its
+// connections together may make this server hold this much, in bytes.
+const (
+	maxLinksEach = 64
+	hellosEach   = 10 // per second
+	hellosBurst  = 64
+	earlyEach    = 2 << 20 // frames before the hello
+	memoryEach   = 8 << 20 // hellos, names, frames up to 1 MiB that have not come in whole; and one larger one
+	callsEach    = 4 << 20 // calls that no application has got yet; and one more
+
+	// keptAccounts is how many addresses without connections are remembered for hellosEach.
+	keptAccounts = 1024
+)
+
+// accounts bounds what an address can make this server hold over all its connections: hellos, names of
+// functions, messages that have not come in whole, calls that no application has got yet, and what waits to be
+// sent.
 type accounts struct {
-	maxBytes, maxLinks int
+	out int     // bytes that may wait to be sent to an address
+	all *budget // for the large frames of all addresses
 
 	mu     sync.Mutex
 	byAddr map[netip.Prefix]*account
 }
 
-type account struct{ bytes, links int }
+// account is an address. links and incoming belong to accounts.mu.
+type account struct {
+	early, in, out budget
+	calls          budget
+	large          chan struct{} // capacity 1, a lock: the one large frame
+	decoding       chan struct{} // likewise: what a message takes is known when it is decoded
+	reader         callReader    // decoding
+	hellos         *rate.Limiter
+
+	links, incoming int
+}
 
 // Errors of accounts: their texts are told to the other side.
 var (
-	errTooMuch  = errors.New("connections from this address hold too much memory")
 	errTooMany  = errors.New("too many connections from this address")
-	errNoTenant = errors.New("the connection has ended")
+	errTooOften = errors.New("connections from this address come too often")
+	errMemory   = errors.New("what comes from this address takes too much memory")
 )
 
-func newAccounts(maxBytes, maxLinks int) *accounts {
-	return &accounts{maxBytes: maxBytes, maxLinks: maxLinks, byAddr: map[netip.Prefix]*account{}}
+func newAccounts(out int, all *budget) *accounts {
+	return &accounts{out: out, all: all, byAddr: map[netip.Prefix]*account{}}
 }
 
 // origin is what counts as one address.
@@ -40,69 +70,132 @@ func origin(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// tenant is the part of one connection in the account of its address.
-type tenant struct {
-	all    *accounts
-	addr   netip.Prefix
-	bytes  int
-	closed bool
-}
-
-// open counts a connection. Every tenant must be closed.
-func (s *accounts) open(a netip.Addr) (*tenant, error) {
+// open counts a connection; every tenant must be closed. Connections that this server dialled are not limited
+// in number.
+func (s *accounts) open(a netip.Addr, incoming bool) (*tenant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &tenant{all: s, addr: origin(a)}
-	acc := s.byAddr[t.addr]
+	addr := origin(a)
+	acc := s.byAddr[addr]
 	if acc == nil {
-		acc = &account{}
-		s.byAddr[t.addr] = acc
+		if len(s.byAddr) >= keptAccounts {
+			s.forget()
+		}
+		acc = &account{hellos: rate.NewLimiter(hellosEach, hellosBurst), large: make(chan struct{}, 1), decoding: make(chan struct{}, 1)}
+		acc.early.give(earlyEach)
+		acc.calls.give(callsEach)
+		acc.in.give(memoryEach)
+		acc.out.give(s.out)
+		s.byAddr[addr] = acc
 	}
-	if acc.links >= s.maxLinks {
-		return nil, errTooMany
+	if incoming {
+		if acc.incoming >= maxLinksEach {
+			return nil, errTooMany
+		}
+		acc.incoming++
 	}
 	acc.links++
-	return t, nil
+	return &tenant{all: s, account: acc, incoming: incoming}, nil
 }
 
-// hold charges bytes that this server is about to keep for the connection.
-func (t *tenant) hold(bytes int) error {
-	t.all.mu.Lock()
-	defer t.all.mu.Unlock()
-	if t.closed {
-		return errNoTenant
+// forget drops the addresses that have no connections.
+func (s *accounts) forget() {
+	for addr, acc := range s.byAddr {
+		if acc.links == 0 {
+			delete(s.byAddr, addr)
+		}
 	}
-	acc := t.all.byAddr[t.addr]
-	if acc.bytes+bytes > t.all.maxBytes {
-		return errTooMuch
+}
+
+// tenant is the part of one connection in the account of its address.
+type tenant struct {
+	*account
+	all      *accounts
+	incoming bool
+	kept     atomic.Int64
+	closed   atomic.Bool
+}
+
+// keep charges bytes that are held as long as the connection lasts. The reader's.
+func (t *tenant) keep(bytes int) error {
+	if !t.in.take(bytes) {
+		return errMemory
 	}
-	acc.bytes += bytes
-	t.bytes += bytes
+	t.kept.Add(int64(bytes))
 	return nil
 }
 
-// give returns bytes that are not kept any more.
-func (t *tenant) give(bytes int) {
+// admit counts a hello.
+func (t *tenant) admit(now time.Time) error {
+	if t.incoming && !t.hellos.AllowN(now, 1) {
+		return errTooOften
+	}
+	return nil
+}
+
+// close gives back what was kept. Messages and calls give back theirs themselves.
+func (t *tenant) close() {
+	if t.closed.Swap(true) {
+		return
+	}
+	t.in.give(int(t.kept.Load()))
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	if !t.closed {
-		t.all.byAddr[t.addr].bytes -= bytes
-		t.bytes -= bytes
+	t.links--
+	if t.incoming {
+		t.account.incoming--
 	}
 }
 
-// close returns everything.
-func (t *tenant) close() {
-	t.all.mu.Lock()
-	defer t.all.mu.Unlock()
-	if t.closed {
-		return
+// largeSlot is a tenant's right to have the one large frame of its address.
+type largeSlot struct {
+	*tenant
+	ended <-chan struct{}
+	bytes int
+}
+
+func (s *largeSlot) lock(bytes int) error {
+	select {
+	case s.large <- struct{}{}:
+	case <-s.ended:
+		return net.ErrClosed
+	case <-time.After(longTimeout):
+		return errMemory
 	}
-	t.closed = true
-	acc := t.all.byAddr[t.addr]
-	acc.bytes -= t.bytes
-	acc.links--
-	if acc.links == 0 {
-		delete(t.all.byAddr, t.addr)
+	if !s.all.all.take(bytes) {
+		<-s.large
+		return errLong
 	}
+	s.bytes = bytes
+	return nil
+}
+
+func (s *largeSlot) unlock() {
+	s.all.all.give(s.bytes)
+	<-s.large
+}
+
+// room is memory that can be taken and is given back.
+type room interface {
+	take(bytes int) bool
+	give(bytes int)
+}
+
+// both is room of an address that is also counted for all addresses together.
+type both struct{ each, all *budget }
+
+func (b both) take(n int) bool {
+	if !b.each.take(n) {
+		return false
+	}
+	if !b.all.take(n) {
+		b.each.give(n)
+		return false
+	}
+	return true
+}
+
+func (b both) give(n int) {
+	b.each.give(n)
+	b.all.give(n)
 }

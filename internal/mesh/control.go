@@ -38,26 +38,42 @@ func appendHello(b []byte, pairs []pair) []byte {
 
 // parseHello reads what follows the kind. The last of several values of a key counts.
 func parseHello(b []byte) (map[string]string, error) {
-	if len(b) > maxHello {
-		return nil, fmt.Errorf("a hello of %d bytes, at most %d are accepted", len(b), maxHello)
+	n, err := countPairs(b)
+	if err != nil {
+		return nil, err
 	}
-	m := map[string]string{}
-	for n := 0; len(b) > 0; n++ {
-		if n == maxHelloPairs {
-			return nil, fmt.Errorf("a hello of more than %d parameters", maxHelloPairs)
+	m := make(map[string]string, n)
+	for len(b) > 0 {
+		var key, value string
+		if key, b, err = cutText(b); err == nil {
+			value, b, err = cutText(b)
 		}
-		key, rest, err := cutText(b)
-		if err != nil {
-			return nil, fmt.Errorf("hello: %w", err)
-		}
-		value, rest, err := cutText(rest)
 		if err != nil {
 			return nil, fmt.Errorf("hello: %w", err)
 		}
 		m[key] = value
-		b = rest
 	}
 	return m, nil
+}
+
+// countPairs returns how many parameters a hello has.
+func countPairs(b []byte) (n int, err error) {
+	if len(b) > maxHello {
+		return 0, fmt.Errorf("a hello of %d bytes, at most %d are accepted", len(b), maxHello)
+	}
+	for ; len(b) > 0; n++ {
+		if n == maxHelloPairs {
+			return n, fmt.Errorf("a hello of more than %d parameters", maxHelloPairs)
+		}
+		for range 2 {
+			size, rest, err := cutVL(b)
+			if err != nil || uint64(size) > uint64(len(rest)) {
+				return n, fmt.Errorf("hello: %w", errShort)
+			}
+			b = rest[size:]
+		}
+	}
+	return n, nil
 }
 
 // unknownError is the reason of a rejection that has none.

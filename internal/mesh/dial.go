@@ -188,14 +188,14 @@ func (d *dialer) attempt(ctx context.Context) (welcome bool, err error) {
 		pipe = tls.Client(conn, n.tls.dialling(d.target.Host))
 	}
 	l := n.newLink(conn, pipe, d)
-	if !n.begin(l) {
+	if err := n.begin(l); err != nil {
 		_ = conn.Close()
-		return false, errStopping
+		return false, err
 	}
 	err = l.run(ctx)
 	if !l.shown.Load() && !quiet(err) {
 		n.counters.Failures.Add(1)
-		n.sayFailure(l, err)
+		n.sayFailure(l.log, l, err)
 	}
 	return l.welcome.Load(), err
 }

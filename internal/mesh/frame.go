@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -28,18 +29,20 @@ const (
 	maxNames     = 1 << 14
 	maxNameBytes = 1 << 20
 	maxHandler   = 255 // bytes of a name
+	nameOverhead = 48  // of a name, beside its bytes
 
 	readBuffer = 32 << 10 // frames up to this long are not copied
 	firstRead  = 64 << 10 // what is made room for before the bytes of a long frame are there
+	largeFrame = 1 << 20  // a longer frame has a buffer of its own, one for each address
 )
 
 var (
 	errNames  = fmt.Errorf("more than %d names of functions", maxNames)
 	errHeader = errors.New("a frame ends within its header")
-	errMemory = errors.New("the long messages of all servers together take too much memory")
+	errLong   = errors.New("the long messages under way take too much memory")
 )
 
-// budget is memory that all links share for the long frames they are receiving.
+// budget is memory that several links share.
 type budget struct{ left atomic.Int64 }
 
 func (b *budget) take(n int) bool {
@@ -52,6 +55,16 @@ func (b *budget) take(n int) bool {
 
 func (b *budget) give(n int) { b.left.Add(int64(n)) }
 
+// owe takes what may not be there; spent reports that nothing is left.
+func (b *budget) owe(n int)   { b.left.Add(-int64(n)) }
+func (b *budget) spent() bool { return b.left.Load() <= 0 }
+
+// slot is what only one large frame at a time may have.
+type slot interface {
+	lock(bytes int) error
+	unlock()
+}
+
 // frameReader reads the frames of one direction of a link.
 type frameReader struct {
 	r         *bufio.Reader
@@ -59,15 +72,18 @@ type frameReader struct {
 	names     []string
 	nameBytes int
 
-	shared *budget
-	long   []byte     // the frame, when it is longer than the buffer of r
-	taken  int        // from shared, for long
-	last   int        // bytes of the last frame still in the buffer of r
-	slow   func(bool) // told around the reading of a long frame
+	shared room
+	slot   slot                  // nil = large frames are not limited
+	keep   func(bytes int) error // charges names
+	long   []byte                // the frame, when it is longer than the buffer of r
+	taken  int                   // from shared, for long
+	large  bool                  // long is one of largeBuffers and has the slot
+	last   int                   // bytes of the last frame still in the buffer of r
+	slow   func(bool)            // told around the reading of a long frame
 }
 
-func newFrameReader(r io.Reader, maxFrame int, shared *budget) *frameReader {
-	return &frameReader{r: bufio.NewReaderSize(r, readBuffer), max: maxFrame, shared: shared, slow: func(bool) {}}
+func newFrameReader(r io.Reader, maxFrame int, shared room) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, readBuffer), max: maxFrame, shared: shared, keep: func(int) error { return nil }, slow: func(bool) {}}
 }
 
 // next reads a frame. io.EOF means that the other side closed between two frames.
@@ -100,9 +116,19 @@ func (f *frameReader) release() {
 	f.last = 0
 	if f.taken > 0 {
 		f.shared.give(f.taken)
-		f.taken, f.long = 0, nil
 	}
+	if f.large {
+		b := f.long
+		largeBuffers.Put(&b)
+		if f.slot != nil {
+			f.slot.unlock()
+		}
+	}
+	f.taken, f.large, f.long = 0, false, nil
 }
+
+// largeBuffers are buffers for frames above largeFrame.
+var largeBuffers sync.Pool
 
 func (f *frameReader) body(size int) ([]byte, error) {
 	if 4+size <= f.r.Size() {
@@ -116,8 +142,10 @@ func (f *frameReader) body(size int) ([]byte, error) {
 	f.slow(true)
 	defer f.slow(false)
 	_, _ = f.r.Discard(4)
-	for len(f.long) < size {
-		n := min(size, max(firstRead, 2*len(f.long)))
+	for n := min(size, firstRead); ; n = min(size, 2*n) {
+		if n > largeFrame {
+			return f.largeBody(size)
+		}
 		if !f.shared.take(n) { // beside the old part, while that is copied
 			return nil, errMemory
 		}
@@ -125,11 +153,30 @@ func (f *frameReader) body(size int) ([]byte, error) {
 		read := copy(b, f.long)
 		f.shared.give(f.taken)
 		f.long, f.taken = b, n
-		if _, err := io.ReadFull(f.r, b[read:]); err != nil {
+		if _, err := io.ReadFull(f.r, b[read:]); err != nil || n == size {
+			return b, err
+		}
+	}
+}
+
+// largeBody goes on with a frame of which largeFrame bytes have come: now it is worth a buffer for the whole.
+func (f *frameReader) largeBody(size int) ([]byte, error) {
+	if f.slot != nil {
+		if err := f.slot.lock(size); err != nil {
 			return nil, err
 		}
 	}
-	return f.long, nil
+	var b []byte
+	if kept, ok := largeBuffers.Get().(*[]byte); ok && cap(*kept) >= size {
+		b = (*kept)[:size]
+	} else {
+		b = make([]byte, size)
+	}
+	read := copy(b, f.long)
+	f.shared.give(f.taken)
+	f.long, f.taken, f.large = b, 0, true
+	_, err := io.ReadFull(f.r, b[read:])
+	return b, err
 }
 
 func (f *frameReader) parse(b []byte) (frame, error) {
@@ -145,6 +192,9 @@ func (f *frameReader) parse(b []byte) (frame, error) {
 		name := string(b[:n])
 		if len(f.names) >= maxNames || f.nameBytes+n > maxNameBytes {
 			return frame{}, errNames
+		}
+		if err := f.keep(n + nameOverhead); err != nil {
+			return frame{}, err
 		}
 		f.names = append(f.names, name)
 		f.nameBytes += n

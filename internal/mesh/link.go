@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,14 @@ type Link struct {
 	addr netip.AddrPort
 	dial *dialer // nil when the other server dialled
 	log  zerolog.Logger
+	// noise is log for what the other side can cause as often as it likes: not all is logged.
+	noise zerolog.Logger
 
-	queue *queue
-	in    lineReader
-	done  chan struct{} // closed when the link ends
+	tenant *tenant
+	guest  *guest // nil when this server dialled
+	queue  *queue
+	in     lineReader
+	done   chan struct{} // closed when the link ends
 
 	ready   atomic.Bool // the applications accepted the server
 	welcome atomic.Bool // those of the other side accepted this one
@@ -49,6 +54,7 @@ type Link struct {
 // errors that end links. They go to applications and logs.
 var (
 	errSilent    = errors.New("no sign of life")
+	errStalled   = errors.New("the other server does not read")
 	errHelloTime = errors.New("no hello in time")
 	errDuplicate = errors.New("there is another link to this server")
 	errReplaced  = errors.New("the other server gave this link up and made a new one")
@@ -67,6 +73,7 @@ func (r *rejection) Error() string { return r.reason }
 func (n *Node) newLink(conn, pipe net.Conn, d *dialer) *Link {
 	l := &Link{node: n, conn: conn, pipe: pipe, addr: remote(conn), dial: d, queue: newQueue(n.cfg.Queue), done: make(chan struct{})}
 	l.log = n.log.With().Stringer("server", l.addr).Logger()
+	l.noise = l.log.Sample(n.noise)
 	l.in.conn = pipe
 	l.params.Store(&map[string]string{})
 	return l
@@ -124,6 +131,7 @@ func (l *Link) push(m message) error {
 
 // run is the life of a link. It returns why it ended, nil if the other side closed it.
 func (l *Link) run(ctx context.Context) error {
+	defer l.queue.release() // when the writer is gone
 	err := l.secure(ctx)
 	if err == nil {
 		written := make(chan struct{})
@@ -251,7 +259,10 @@ func (l *Link) write() {
 				l.log.Error().Err(err).Str("function", batch[i].handler).Msg("a message is not sent")
 			}
 		}
-		n, err := out.writeTo(l.pipe)
+		n, err := out.writeTo(l.pipe, l.hurry)
+		if timedOut(err) {
+			err = errStalled
+		}
 		c := &l.node.counters
 		c.MessagesSent.Add(uint64(len(batch)))
 		c.BytesSent.Add(uint64(n))
@@ -264,6 +275,16 @@ func (l *Link) write() {
 		_ = h.CloseWrite()
 	} else {
 		l.end(nil) // a connection that cannot be half-closed
+	}
+}
+
+// stallTimeout is how long the other side may take to make room for one write.
+const stallTimeout = 15 * time.Second
+
+// hurry gives the next write its time. After the last word there is another limit.
+func (l *Link) hurry() {
+	if !l.closed.Load() {
+		_ = l.conn.SetWriteDeadline(time.Now().Add(stallTimeout))
 	}
 }
 
@@ -295,7 +316,9 @@ func (o *outgoing) add(w *frameWriter, m *message) (err error) {
 		return nil
 	}
 	o.cut()
-	o.kept = append(o.kept, m.payload)
+	for piece := range slices.Chunk(m.payload, batchBytes) {
+		o.kept = append(o.kept, piece)
+	}
 	return nil
 }
 
@@ -306,11 +329,21 @@ func (o *outgoing) cut() {
 	}
 }
 
-func (o *outgoing) writeTo(c net.Conn) (int64, error) {
+// writeTo writes what was collected, at most about batchBytes at a time; before is called before each.
+func (o *outgoing) writeTo(c net.Conn, before func()) (written int64, err error) {
 	o.cut()
-	if len(o.kept) == 0 {
-		return 0, nil
+	for rest := o.kept; len(rest) > 0 && err == nil; {
+		end, size := 1, len(rest[0])
+		for end < len(rest) && size+len(rest[end]) <= batchBytes {
+			size += len(rest[end])
+			end++
+		}
+		o.bufs = rest[:end]
+		rest = rest[end:]
+		before()
+		var n int64
+		n, err = o.bufs.WriteTo(c)
+		written += n
 	}
-	o.bufs = o.kept
-	return o.bufs.WriteTo(c)
+	return written, err
 }

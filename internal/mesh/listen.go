@@ -5,15 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"time"
 )
 
-// Limits of incoming connections that did not say hello yet. Above the first the oldest has to go, above
-// the second the newcomer.
+// How many incoming connections may wait for a hello.
 const (
 	maxPending     = 256
-	maxPendingEach = 32 // from one address
+	maxPendingEach = 32 // of one address
 )
 
 // accept takes the connections of other servers.
@@ -40,9 +38,8 @@ func (n *Node) accept(ctx context.Context) {
 }
 
 var (
-	errNotAllowed  = errors.New("its address is not in servers.allow")
-	errManyPending = errors.New("too many connections from its address wait for a hello")
-	errCrowded     = errors.New("too many connections wait for a hello")
+	errNotAllowed = errors.New("its address is not in servers.allow")
+	errCrowded    = errors.New("too many connections wait for a hello")
 )
 
 // welcome begins a link that another server dialled.
@@ -63,7 +60,7 @@ func (n *Node) welcome(ctx context.Context, conn net.Conn) {
 	n.running.Go(func() {
 		err := l.run(ctx)
 		if !l.shown.Load() && !quiet(err) {
-			n.sayFailure(l, err)
+			n.sayFailure(l.noise, l, err)
 		}
 	})
 }
@@ -73,34 +70,12 @@ func (n *Node) enter(l *Link) error {
 	if !n.allow.permits(l.addr.Addr()) {
 		return errNotAllowed
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.stopping {
-		return errStopping
+	if err := n.begin(l); err != nil {
+		return err
 	}
-	each := 0
-	for _, p := range n.pending {
-		if p.addr.Addr() == l.addr.Addr() {
-			each++
-		}
-	}
-	if each >= maxPendingEach {
-		return errManyPending
-	}
-	if len(n.pending) >= maxPending {
-		oldest := n.pending[0]
-		n.pending = slices.Delete(n.pending, 0, 1)
+	l.guest = n.lobby.enter(l.addr.Addr(), func() {
 		n.counters.IncomingRefused.Add(1)
-		go oldest.end(errCrowded)
-	}
-	n.pending = append(n.pending, l)
-	n.all[l] = struct{}{}
+		l.end(errCrowded)
+	})
 	return nil
-}
-
-// forgetPending notes that a connection said hello or ended.
-func (n *Node) forgetPending(l *Link) {
-	if i := slices.Index(n.pending, l); i >= 0 {
-		n.pending = slices.Delete(n.pending, i, i+1)
-	}
 }

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"container/list"
-	"io"
 	"net/netip"
 	"sync"
 )
@@ -23,7 +22,7 @@ type lobby struct {
 type guest struct {
 	in   *lobby
 	addr netip.Prefix
-	conn io.Closer
+	out  func()        // ends the connection
 	at   *list.Element // nil when it has left
 }
 
@@ -31,26 +30,26 @@ func newLobby(maxPerAddr, maxAll int) *lobby {
 	return &lobby{maxPerAddr: maxPerAddr, maxAll: maxAll, waiting: list.New(), perAddr: map[netip.Prefix]int{}}
 }
 
-// enter counts a connection; when there is no room another one is closed.
-func (l *lobby) enter(a netip.Addr, conn io.Closer) *guest {
-	g := &guest{in: l, addr: origin(a), conn: conn}
+// enter counts a connection; when there is no room another one is shown out.
+func (l *lobby) enter(a netip.Addr, out func()) *guest {
+	g := &guest{in: l, addr: origin(a), out: out}
 	l.mu.Lock()
-	var out *guest
+	var last *guest
 	switch {
 	case l.perAddr[g.addr] >= l.maxPerAddr:
-		out = l.oldest(func(o *guest) bool { return o.addr == g.addr })
+		last = l.oldest(func(o *guest) bool { return o.addr == g.addr })
 	case l.waiting.Len() >= l.maxAll:
-		out = l.oldest(func(*guest) bool { return true })
+		last = l.oldest(func(*guest) bool { return true })
 	}
-	if out != nil {
+	if last != nil {
 		l.evicted++
-		l.remove(out)
+		l.remove(last)
 	}
 	g.at = l.waiting.PushBack(g)
 	l.perAddr[g.addr]++
 	l.mu.Unlock()
-	if out != nil {
-		out.conn.Close()
+	if last != nil {
+		last.out()
 	}
 	return g
 }
@@ -72,8 +71,12 @@ func (l *lobby) remove(g *guest) {
 	}
 }
 
-// leave says that the connection said hello or has ended. False means that it was shown out before.
+// leave says that the connection said hello or has ended. False means that it has left before, or was shown
+// out. Nil, a connection that was never in the lobby, is all right.
 func (g *guest) leave() bool {
+	if g == nil {
+		return false
+	}
 	g.in.mu.Lock()
 	defer g.in.mu.Unlock()
 	if g.at == nil {

@@ -24,7 +24,7 @@ type Config struct {
 	Private    []string          // keys of Params that must not leave it either
 	MaxMessage int               // bytes, default 16 MiB
 	Retry      time.Duration     // longest pause between two attempts, default 16 s
-	Queue      int               // bytes that may wait to be sent on one link, default 64 MiB
+	Queue      int               // bytes that may wait to be sent to one address, default 24 MiB and at least one and a half of the longest
 	Allow      []netip.Prefix    // from where others may connect; empty = from everywhere
 	Secret     string
 	TLS        TLSFiles
@@ -54,18 +54,18 @@ type Handler interface {
 const (
 	defaultMaxMessage = 16 << 20
 	defaultRetry      = 16 * time.Second
-	defaultQueue      = 64 << 20
+	defaultQueue      = 24 << 20
 
 	// pingInterval is how often other servers get a sign of life. They take three times as long without any
 	// for the end.
 	pingInterval = 4 * time.Second
 
-	maxLinks    = 512
+	maxIncoming = 512      // servers that dialled this one
 	earlyMemory = 8 << 20  // for the hellos under way, all together
-	longMemory  = 32 << 20 // for the long messages under way, and as much as two of the longest
+	largeMemory = 64 << 20 // for the large frames under way, and as much as four of the largest
 )
 
-var errManyLinks = fmt.Errorf("more than %d servers are connected", maxLinks)
+var errManyLinks = fmt.Errorf("more than %d servers are connected", maxIncoming)
 
 // Node is this server in the mesh.
 type Node struct {
@@ -80,6 +80,9 @@ type Node struct {
 	pairs    []pair // of the hello, without the public address
 	early    budget
 	memory   budget
+	accounts *accounts
+	lobby    *lobby
+	noise    *zerolog.BurstSampler // of what others can make this server log
 	counters Counters
 
 	listener net.Listener
@@ -90,7 +93,6 @@ type Node struct {
 	stopping   bool
 	offers     uint32
 	all        map[*Link]struct{} // every connection
-	pending    []*Link            // incoming ones without a hello, the oldest first
 	links      map[*Link]struct{} // those that applications see
 	neighbours map[string]*neighbour
 	dialers    map[netip.AddrPort]*dialer
@@ -102,9 +104,12 @@ func New(cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{
 		cfg: cfg, log: cfg.Log, allow: newAllowList(cfg.Allow),
-		all: map[*Link]struct{}{}, links: map[*Link]struct{}{}, neighbours: map[string]*neighbour{},
+		lobby: newLobby(maxPendingEach, maxPending),
+		noise: &zerolog.BurstSampler{Burst: 20, Period: time.Second},
+		all:   map[*Link]struct{}{}, links: map[*Link]struct{}{}, neighbours: map[string]*neighbour{},
 		dialers: map[netip.AddrPort]*dialer{}, twice: map[string]bool{},
 	}
+	n.accounts = newAccounts(cfg.Queue, &n.memory)
 	var id [16]byte
 	rand.Read(id[:])
 	n.id = hex.EncodeToString(id[:])
@@ -123,7 +128,7 @@ func New(cfg Config) (*Node, error) {
 		n.pairs = append(n.pairs, p)
 	}
 	n.early.give(earlyMemory)
-	n.memory.give(max(longMemory, 4*cfg.MaxMessage))
+	n.memory.give(max(largeMemory, 4*cfg.MaxMessage))
 	return n, nil
 }
 
@@ -135,7 +140,7 @@ func (c *Config) setDefaults() {
 		c.Retry = defaultRetry
 	}
 	if c.Queue <= 0 {
-		c.Queue = defaultQueue
+		c.Queue = max(defaultQueue, c.MaxMessage/2*3)
 	}
 	if c.Resolve == nil {
 		c.Resolve = resolve
@@ -245,15 +250,19 @@ func (n *Node) Announce(path string) {
 	}
 }
 
-// begin notes a connection; false = the node stops.
-func (n *Node) begin(l *Link) bool {
+// begin notes a connection.
+func (n *Node) begin(l *Link) (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.stopping {
-		return false
+		return errStopping
 	}
+	if l.tenant, err = n.accounts.open(l.addr.Addr(), l.dial == nil); err != nil {
+		return err
+	}
+	l.queue.shared = &l.tenant.out
 	n.all[l] = struct{}{}
-	return true
+	return nil
 }
 
 // tick sends pings and tells of lost media.
@@ -311,12 +320,12 @@ func (n *Node) sayEnd(l *Link, err error) {
 }
 
 // sayFailure logs the end of a link that no application saw.
-func (n *Node) sayFailure(l *Link, err error) {
+func (n *Node) sayFailure(log zerolog.Logger, l *Link, err error) {
 	if err == nil {
 		err = errors.New("closed before it was established")
 	}
 	if malformed(err) {
 		n.counters.MalformedFrames.Add(1)
 	}
-	l.log.Warn().Err(err).Msg("no connection with " + l.addr.String() + " server")
+	log.Warn().Err(err).Msg("no connection with " + l.addr.String() + " server")
 }

@@ -47,7 +47,8 @@ var errQueueFull = errors.New("the server does not read fast enough: its queue i
 // does not fit is dropped: audio and data until there is room, video until a key frame comes when there
 // is room.
 type queue struct {
-	limit int
+	limit  int
+	shared room // beside the limit, if there is one
 
 	mu      sync.Mutex
 	filled  sync.Cond // not empty or closed
@@ -87,7 +88,7 @@ func (q *queue) push(m message) error {
 			q.droppedBytes += uint64(len(m.payload))
 			return nil
 		}
-	} else if q.bytes+size > q.limit {
+	} else if q.bytes+size > q.limit || !q.reserve(size) {
 		return errQueueFull
 	}
 	q.append(m)
@@ -98,7 +99,7 @@ func (q *queue) push(m message) error {
 
 // admit decides whether media is sent.
 func (q *queue) admit(m *message, size int) bool {
-	fits := q.bytes+size <= q.limit/4*3
+	fits := q.bytes+size <= q.limit/4*3 && q.reserve(size)
 	if m.kind != kindVideo {
 		return fits
 	}
@@ -106,6 +107,7 @@ func (q *queue) admit(m *message, size int) bool {
 		if m.key {
 			delete(q.skipped, m.stream)
 		} else if _, skipped := q.skipped[m.stream]; skipped {
+			q.refund(size)
 			return false
 		}
 	}
@@ -116,6 +118,14 @@ func (q *queue) admit(m *message, size int) bool {
 		q.skipped[m.stream] = struct{}{}
 	}
 	return fits
+}
+
+func (q *queue) reserve(size int) bool { return q.shared == nil || q.shared.take(size) }
+
+func (q *queue) refund(size int) {
+	if q.shared != nil {
+		q.shared.give(size)
+	}
 }
 
 func (q *queue) append(m message) {
@@ -142,6 +152,7 @@ func (q *queue) pop(dst []message) ([]message, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes -= q.batch
+	q.refund(q.batch)
 	q.batch = 0
 	for q.n == 0 && !q.closed {
 		if len(q.ring) > keepSlots {
@@ -175,7 +186,16 @@ func (q *queue) close() {
 // drop empties the queue, except for the batch that is being written.
 func (q *queue) drop() {
 	q.mu.Lock()
+	q.refund(q.bytes - q.batch)
 	q.ring, q.head, q.n, q.bytes = nil, 0, 0, q.batch
+	q.mu.Unlock()
+}
+
+// release gives back all room once nobody pops any more.
+func (q *queue) release() {
+	q.mu.Lock()
+	q.refund(q.bytes)
+	q.closed, q.ring, q.head, q.n, q.bytes, q.batch = true, nil, 0, 0, 0, 0
 	q.mu.Unlock()
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -72,13 +73,17 @@ const (
 	maxCalls     = 1024
 	maxCallBytes = 4 << 20
 	retryCall    = 5 * time.Millisecond // when all links together gave them too much
+	callOverhead = 512                  // of a call, beside its arguments
 )
 
 // read is the reader's goroutine, the life of the link: hello, admission, messages. It returns why the link
 // ended.
 func (l *Link) read() error {
 	l.in.count = &l.node.counters.BytesReceived
-	frames := newFrameReader(&l.in, maxHello, &l.node.early)
+	frames := newFrameReader(&l.in, maxHello, both{&l.tenant.early, &l.node.early})
+	frames.keep = l.tenant.keep
+	frames.slot = &largeSlot{tenant: l.tenant, ended: l.done}
+	defer frames.release()
 	l.in.limit(helloTimeout)
 	if err := l.greet(frames); err != nil {
 		if timedOut(err) {
@@ -87,7 +92,8 @@ func (l *Link) read() error {
 		}
 		return err
 	}
-	frames.max, frames.shared = l.node.cfg.MaxMessage, &l.node.memory
+	frames.release() // into the room it was taken from
+	frames.max, frames.shared = l.node.cfg.MaxMessage, &l.tenant.in
 	frames.slow = func(begins bool) {
 		if !l.shown.Load() || l.closed.Load() {
 			return
@@ -102,8 +108,11 @@ func (l *Link) read() error {
 		l.lastWord(appendReject(nil, err.Error()))
 		return err
 	}
-	r := receiver{Link: l, room: make(chan struct{}, 1)}
-	for {
+	r := receiver{Link: l, frames: frames, room: make(chan struct{}, 1)}
+	for turn := 1; ; turn++ {
+		if turn%64 == 0 {
+			runtime.Gosched() // a link that always has more does not keep others waiting
+		}
 		f, err := frames.next()
 		if err == nil {
 			err = r.handle(f)
@@ -156,7 +165,7 @@ func (l *Link) greet(frames *frameReader) error {
 			return err
 		}
 		if !f.control() {
-			l.log.Warn().Msg("ignored: a message before the hello")
+			l.noise.Warn().Msg("ignored: a message before the hello")
 			if early++; early > maxEarly {
 				return errors.New("no hello but other messages")
 			}
@@ -168,7 +177,7 @@ func (l *Link) greet(frames *frameReader) error {
 		if f.payload[0] != kindHello {
 			return errVersion
 		}
-		params, err := parseHello(f.payload[1:])
+		params, err := l.parseHello(f.payload[1:])
 		if err != nil {
 			return err
 		}
@@ -197,8 +206,28 @@ func (l *Link) greet(frames *frameReader) error {
 	}
 }
 
-// maxEarly is how many messages may come before a hello.
-const maxEarly = 16
+// maxEarly is how many messages may come before a hello, maxAgain how many hellos after it.
+const (
+	maxEarly = 16
+	maxAgain = 16
+)
+
+var errHellos = errors.New("it says hello over and over again")
+
+// parseHello reads a hello and charges what it takes in memory, with what the applications make of it.
+func (l *Link) parseHello(b []byte) (map[string]string, error) {
+	n, err := countPairs(b)
+	if err == nil {
+		err = l.tenant.keep(4*len(b) + n*pairOverhead)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseHello(b)
+}
+
+// pairOverhead is what a parameter takes beside its bytes.
+const pairOverhead = 400
 
 // hello sends a hello with what it has to say about the secret, and everything else if all is set.
 func (l *Link) hello(f authFields, all bool) {
@@ -260,7 +289,8 @@ func (l *Link) rejected(payload []byte) error {
 // receiver is the reader's state once the link is admitted.
 type receiver struct {
 	*Link
-	calls callReader
+	frames *frameReader
+	hellos int
 
 	count, bytes atomic.Int64 // of calls that wait for the applications
 	room         chan struct{}
@@ -274,9 +304,9 @@ func (r *receiver) handle(f frame) error {
 	case r.closed.Load():
 		return nil // what a rejected server still says
 	case !r.shown.Load() && !r.node.confirmed(r.Link):
-		r.log.Warn().Str("function", f.handler).Msg("ignored: a message before the link is confirmed")
+		r.noise.Warn().Str("function", f.handler).Msg("ignored: a message before the link is confirmed")
 	case f.unknown != 0:
-		r.log.Error().Uint32("number", f.unknown).Msg("ignored: a message for a function that was not named before")
+		r.noise.Error().Uint32("number", f.unknown).Msg("ignored: a message for a function that was not named before")
 	case f.handler == services:
 		r.open(f.payload)
 	default:
@@ -300,18 +330,21 @@ func (r *receiver) handleControl(b []byte) error {
 	case kindOffer, kindConfirm, kindDuplicate:
 		return r.node.negotiate(r.Link, b)
 	default: // of a later version
-		r.log.Debug().Uint8("kind", b[0]).Msg("ignored: an unknown control message")
+		r.noise.Debug().Uint8("kind", b[0]).Msg("ignored: an unknown control message")
 	}
 	return nil
 }
 
 // again is a second hello: other parameters, no event.
 func (r *receiver) again(b []byte) error {
-	params, err := parseHello(b)
+	if r.hellos++; r.hellos > maxAgain {
+		return errHellos
+	}
+	params, err := r.parseHello(b)
 	if err != nil {
 		return err
 	}
-	r.log.Warn().Msg("the server is already connected: only its parameters are updated")
+	r.noise.Warn().Msg("the server is already connected: only its parameters are updated")
 	r.node.update(r.Link, params)
 	return nil
 }
@@ -319,7 +352,7 @@ func (r *receiver) again(b []byte) error {
 func (r *receiver) open(payload []byte) {
 	paths, err := parseServices(payload)
 	if err != nil {
-		r.log.Error().Err(err).Msg("ignored")
+		r.noise.Error().Err(err).Msg("ignored")
 	}
 	r.welcome.Store(true)
 	for _, p := range paths {
@@ -330,18 +363,21 @@ func (r *receiver) open(payload []byte) {
 // call hands a call to the applications, and waits while they are too far behind: the other server then
 // notices that this one does not read.
 func (r *receiver) call(f frame) error {
-	args, size, err := r.calls.read(f.payload, r.node.cfg.MaxMessage)
+	args, size, err := r.decode(f.payload)
 	switch {
+	case errors.Is(err, net.ErrClosed):
+		return err
 	case errors.Is(err, amf.ErrLimit):
-		r.log.Warn().Err(err).Str("function", f.handler).Msg("an argument of a call is too large or nested too deep: null instead")
+		r.noise.Warn().Err(err).Str("function", f.handler).Msg("an argument of a call is too large or nested too deep: null instead")
 	case err != nil:
-		r.log.Error().Err(err).Str("function", f.handler).Int("arguments", len(args)).Msg("the rest of the arguments of a call cannot be read")
+		r.noise.Error().Err(err).Str("function", f.handler).Int("arguments", len(args)).Msg("the rest of the arguments of a call cannot be read")
 	}
 	r.count.Add(1)
 	r.bytes.Add(int64(size))
 	done := func() {
 		r.count.Add(-1)
 		r.bytes.Add(-int64(size))
+		r.tenant.calls.give(size)
 		select {
 		case r.room <- struct{}{}:
 		default:
@@ -351,6 +387,7 @@ func (r *receiver) call(f frame) error {
 		select {
 		case <-time.After(retryCall):
 		case <-r.done:
+			r.tenant.calls.give(size)
 			return net.ErrClosed
 		}
 	}
@@ -362,6 +399,29 @@ func (r *receiver) call(f frame) error {
 		}
 	}
 	return nil
+}
+
+// decode reads the arguments of a call, and counts what they take until the call is done. Of each address one
+// call at a time is decoded, when the applications have got enough of the others.
+func (r *receiver) decode(payload []byte) (args []amf.Value, size int, err error) {
+	select {
+	case r.tenant.decoding <- struct{}{}:
+	case <-r.done:
+		return nil, 0, net.ErrClosed
+	}
+	defer func() { <-r.tenant.decoding }()
+	for r.tenant.calls.spent() {
+		select {
+		case <-time.After(retryCall):
+		case <-r.done:
+			return nil, 0, net.ErrClosed
+		}
+	}
+	args, size, err = r.tenant.reader.read(payload, r.node.cfg.MaxMessage)
+	size += callOverhead
+	r.tenant.calls.owe(size)
+	r.frames.release()
+	return args, size, err
 }
 
 // malformed reports whether the other side broke the protocol.

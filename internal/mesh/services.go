@@ -12,6 +12,9 @@ const services = "."
 // maxPath is the longest path of an application that is accepted, in bytes.
 const maxPath = 1024
 
+// maxPaths is how many applications one message names.
+const maxPaths = 1024
+
 func appendServices(b []byte, paths ...string) []byte {
 	for _, p := range paths {
 		b = appendText(b, p)
@@ -21,7 +24,10 @@ func appendServices(b []byte, paths ...string) []byte {
 
 // parseServices reads the paths. Those that are not safe are left out; err then names the first of them.
 func parseServices(b []byte) (paths []string, err error) {
-	for len(b) > 0 {
+	for n := 0; len(b) > 0; n++ {
+		if n == maxPaths {
+			return paths, fmt.Errorf("list of more than %d applications: the rest is left out", maxPaths)
+		}
 		p, rest, cut := cutText(b)
 		if cut != nil {
 			return paths, fmt.Errorf("list of applications: %w", cut)

@@ -76,14 +76,17 @@ type neighbour struct {
 func (n *Node) admit(l *Link) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.forgetPending(l)
+	l.guest.leave()
 	switch {
 	case n.stopping:
 		return errStopping
 	case l.peer == n.id:
 		return errSelf
-	case len(n.links) >= maxLinks:
+	case l.dial == nil && len(n.links) >= maxIncoming:
 		return errManyLinks
+	}
+	if err := l.tenant.admit(time.Now()); err != nil {
+		return err
 	}
 	if l.dial != nil {
 		l.dial.peer, l.dial.link, l.dial.covered = l.peer, l, false
@@ -96,7 +99,7 @@ func (n *Node) admit(l *Link) error {
 	}
 	b := n.neighbours[l.peer]
 	if b == nil {
-		b = &neighbour{id: l.peer, elsewhere: map[string]string{}}
+		b = &neighbour{id: l.peer}
 		n.neighbours[l.peer] = b
 	}
 	b.waiting = append(b.waiting, l)
@@ -159,6 +162,9 @@ func (n *Node) negotiate(l *Link, b []byte) error {
 		}
 		n.settle(nb)
 	case kind == kindConfirm && !n.decides(nb) && !l.shown.Load():
+		if !n.mayReplace(nb, l) {
+			return errDuplicate
+		}
 		n.replace(nb)
 		n.confirm(nb, l)
 	case kind == kindDuplicate && !n.decides(nb):
@@ -166,6 +172,12 @@ func (n *Node) negotiate(l *Link, b []byte) error {
 		return errDuplicate
 	}
 	return nil
+}
+
+// mayReplace reports whether l is believed to come from the server that has the other link: the identity in a
+// hello alone proves nothing. When it is not, a link that is half-open ends for want of a sign of life.
+func (n *Node) mayReplace(b *neighbour, l *Link) bool {
+	return n.key != nil || n.tls != nil || b.link == nil || b.link.addr.Addr() == l.addr.Addr()
 }
 
 // replace ends a link in whose place another comes.
@@ -180,7 +192,7 @@ func (n *Node) unlink(b *neighbour, err error) {
 	n.hide(b.link, err)
 	close(b.over)
 	b.link = nil
-	clear(b.elsewhere)
+	b.elsewhere = nil
 	for _, d := range n.dialers {
 		if d.peer == b.id {
 			d.covered = false
@@ -193,7 +205,7 @@ func (n *Node) settle(b *neighbour) {
 	var ours, theirs *Link
 	for _, l := range slices.Clone(b.waiting) {
 		o := l.offer
-		if b.link != nil && !o.have && o.number > b.link.offer.number {
+		if b.link != nil && !o.have && o.number > b.link.offer.number && n.mayReplace(b, l) {
 			n.replace(b)
 		}
 		switch {
@@ -279,8 +291,8 @@ func (n *Node) giveUp(b *neighbour, l *Link) {
 		l.dial.covered = true
 	}
 	n.counters.Duplicates.Add(1)
-	for k, v := range l.received {
-		b.elsewhere[k] = v
+	if n.mayReplace(b, l) {
+		b.elsewhere = l.received
 	}
 	who := "this server"
 	if l.dial == nil {
@@ -357,7 +369,8 @@ func (n *Node) hide(l *Link, err error) {
 func (n *Node) leave(l *Link, err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.forgetPending(l)
+	l.guest.leave()
+	l.tenant.close()
 	delete(n.all, l)
 	if l.verdict != nil {
 		err = l.verdict
