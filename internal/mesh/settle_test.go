@@ -169,6 +169,12 @@ func TestSecondEntry(t *testing.T) {
 func TestDoubleWithOther(t *testing.T) {
 	port := freePort(t)
 	s := start(t, func(c *Config) { c.Targets = []Target{{Host: "127.0.0.1", Port: port}} })
+	for limit := time.Now().Add(patience); s.counters.Failures.Load() == 0; {
+		if time.Now().After(limit) {
+			t.Fatal("the target is not dialled")
+		}
+		<-time.After(time.Millisecond)
+	}
 	w := s.connect(t)
 	payload := appendHello(nil, []pair{{"servers.port", portText(port)}})
 	head, _ := new(frameWriter).appendHeader(nil, "", len(payload))
