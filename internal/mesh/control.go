@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,11 +58,11 @@ func parseHello(b []byte) (map[string]string, error) {
 // countPairs returns how many parameters a hello has.
 func countPairs(b []byte) (n int, err error) {
 	if len(b) > maxHello {
-		return 0, fmt.Errorf("a hello of %d bytes, at most %d are accepted", len(b), maxHello)
+		return 0, protocolErrorf("a hello of %d bytes, at most %d are accepted", len(b), maxHello)
 	}
 	for ; len(b) > 0; n++ {
 		if n == maxHelloPairs {
-			return n, fmt.Errorf("a hello of more than %d parameters", maxHelloPairs)
+			return n, protocolErrorf("a hello of more than %d parameters", maxHelloPairs)
 		}
 		for range 2 {
 			size, rest, err := cutVL(b)
@@ -95,7 +94,7 @@ func parseReject(b []byte) string {
 	return reason[:min(len(reason), maxReason)]
 }
 
-var errVersion = errors.New("a control message of another version of the protocol: is this a server of this kind?")
+const errVersion = protocolError("a control message of another version of the protocol: is this a server of this kind?")
 
 // keyPing is a key of the hello: seconds between the pings that the sender sends. keyNodeID (auth.go) is an
 // identity that differs in every process.

@@ -37,9 +37,9 @@ const (
 )
 
 var (
-	errNames  = fmt.Errorf("more than %d names of functions", maxNames)
-	errHeader = errors.New("a frame ends within its header")
-	errLong   = errors.New("the long messages under way take too much memory")
+	errNames        = protocolErrorf("more than %d names of functions", maxNames)
+	errHeader error = protocolError("a frame ends within its header")
+	errLong         = errors.New("the long messages under way take too much memory")
 )
 
 // budget is memory that several links share.
@@ -98,7 +98,7 @@ func (f *frameReader) next() (frame, error) {
 	}
 	size := binary.BigEndian.Uint32(head)
 	if uint64(size) > uint64(f.max) {
-		return frame{}, fmt.Errorf("a message of %d bytes, at most %d are accepted", size, f.max)
+		return frame{}, protocolErrorf("a message of %d bytes, at most %d are accepted", size, f.max)
 	}
 	b, err := f.body(int(size))
 	if err != nil {

@@ -110,7 +110,7 @@ func TestRejected(t *testing.T) {
 			t.Errorf("%s: %q", text, got)
 		}
 		s.wait("-")
-		if !strings.Contains(s.logs.String(), "server, "+reason) {
+		if !strings.Contains(s.logs.String(), "server, "+reason) || s.counters.MalformedFrames.Load() > 0 {
 			t.Errorf("%s: %s", text, s.logs)
 		}
 	}

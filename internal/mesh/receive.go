@@ -167,7 +167,7 @@ func (l *Link) greet(frames *frameReader) error {
 		if !f.control() {
 			l.noise.Warn().Msg("ignored: a message before the hello")
 			if early++; early > maxEarly {
-				return errors.New("no hello but other messages")
+				return protocolError("no hello but other messages")
 			}
 			continue
 		}
@@ -212,7 +212,7 @@ const (
 	maxAgain = 16
 )
 
-var errHellos = errors.New("it says hello over and over again")
+const errHellos = protocolError("it says hello over and over again")
 
 // parseHello reads a hello and charges what it takes in memory, with what the applications make of it.
 func (l *Link) parseHello(b []byte) (map[string]string, error) {
@@ -422,10 +422,4 @@ func (r *receiver) decode(payload []byte) (args []amf.Value, size int, err error
 	r.tenant.calls.owe(size)
 	r.frames.release()
 	return args, size, err
-}
-
-// malformed reports whether the other side broke the protocol.
-func malformed(err error) bool {
-	var net net.Error
-	return err != nil && !errors.As(err, &net) && !errors.Is(err, io.ErrUnexpectedEOF)
 }

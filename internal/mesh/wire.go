@@ -3,11 +3,24 @@ package mesh
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 )
 
+// protocolError is what the other side must not send.
+type protocolError string
+
+func (e protocolError) Error() string { return string(e) }
+
+func protocolErrorf(format string, args ...any) error {
+	return protocolError(fmt.Sprintf(format, args...))
+}
+
+// malformed reports whether a link ended because the other side broke the protocol.
+func malformed(err error) bool { return errors.As(err, new(protocolError)) }
+
 // errShort tells that a control message or a list of services ends in the middle of something.
-var errShort = errors.New("it ends too early")
+const errShort = protocolError("it ends too early")
 
 // maxVL is how many bytes a number takes at most.
 const maxVL = 5
