@@ -62,6 +62,7 @@ func (f *feed) close() {
 		return
 	}
 	f.flush()
+	f.e.showRest(p)
 	f.e.announceEvent("onUnpublish", lua.LNil, p.obj.ud)
 	if p.feed != f { // one of them closed it
 		return

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monaserver/monaserver/internal/media"
 	"github.com/monaserver/monaserver/pkg/amf"
+	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
 // watching is a root application whose handlers note every event that they see.
@@ -210,4 +212,25 @@ func TestHandleArguments(t *testing.T) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
+}
+
+// The last frames of a stream come before its end, although they wait in the queue of another application.
+func TestPublicationHandleEnd(t *testing.T) {
+	r := newRig(t, files{"main.lua": `
+		log = ""
+		mona:handle {
+			onPublish = function(client, publication) publication:handle { onVideo = function() frames = (frames or 0) + 1 end } end,
+			onUnpublish = function() log, frames = log .. frames .. " ", 0 end,
+		}`, "own/main.lua": ``})
+	p := r.dial("rtmfp://10.0.0.1/own").publish("cam")
+	for i := range 150 { // more than are shown in one turn
+		b := rtmfp.CopyBuffer([]byte(keyFrame))
+		p.WriteFrame(r.Now(), media.Video, uint32(i*40), b, media.WriteOptions{})
+	}
+	p.c.node.Wake()
+	r.RunUntil(func() bool { return false }, 100*time.Millisecond) // the frames arrive, and no application has its turn
+	p.close()
+	r.expect("", "log", "150 ")
+	r.lua("/own", `p = mona:publish("radio") p:pushVideo(7, "\23\1x") p:close()`)
+	r.expect("", "log", "150 1 ")
 }

@@ -59,6 +59,20 @@ func (t *tap) begin(snap *media.Snapshot) {
 	}
 }
 
+// maxDrained bounds the frames that are shown at once when a stream ends.
+const maxDrained = 4096
+
+// showRest shows the hooks of a publication that ends what waits in the queues of their applications: the end
+// must not come before the last frames.
+func (e *Engine) showRest(p *publication) {
+	for _, t := range slices.Clone(p.more) {
+		e.do(t.own.app, func() {
+			for n := 0; n < maxDrained && !e.watch.Exceeded() && t.showNext(); n++ {
+			}
+		})
+	}
+}
+
 // closeOwned implements closer: it ends the hooks.
 func (t *tap) closeOwned() {
 	if t.own.app != nil {

@@ -71,6 +71,7 @@ func (e *Engine) endUse(u *streamUse) {
 		p.removeListener(l)
 		l.obj.end()
 	} else {
+		e.showRest(p)
 		e.notifyClient(c, "onUnpublish", p.obj.ud)
 		p.removePublisher(u)
 	}

@@ -134,20 +134,7 @@ func (t *tap) settle(w tapped) (wanted bool) {
 // deliver is the event that shows frames to the hooks.
 func (t *tap) deliver() {
 	start := time.Now()
-	for n := 0; n < framesPerTurn && !t.e.watch.Exceeded() && time.Since(start) < turnTime; n++ {
-		w, ok := t.take()
-		if !ok {
-			break
-		}
-		if w.f == nil {
-			t.endBatch()
-			continue
-		}
-		if t.settle(w) {
-			t.fresh = true
-			t.show(w.f)
-		}
-		w.f.Release()
+	for n := 0; n < framesPerTurn && !t.e.watch.Exceeded() && time.Since(start) < turnTime && t.showNext(); n++ {
 	}
 	t.countLeft()
 	t.mu.Lock()
@@ -161,6 +148,24 @@ func (t *tap) deliver() {
 	if t.fresh && !t.e.watch.Exceeded() && (!again || t.pub.feed == nil) {
 		t.endBatch()
 	}
+}
+
+// showNext shows the next that waits; it is false if nothing does.
+func (t *tap) showNext() bool {
+	w, ok := t.take()
+	switch {
+	case !ok:
+		return false
+	case w.f == nil:
+		t.endBatch()
+		return true
+	}
+	if t.settle(w) {
+		t.fresh = true
+		t.show(w.f)
+	}
+	w.f.Release()
+	return true
 }
 
 func (t *tap) endBatch() {
