@@ -228,8 +228,12 @@ func TestPublicationHandleEnd(t *testing.T) {
 		p.WriteFrame(r.Now(), media.Video, uint32(i*40), b, media.WriteOptions{})
 	}
 	p.c.node.Wake()
-	r.RunUntil(func() bool { return false }, 100*time.Millisecond) // the frames arrive, and no application has its turn
-	p.close()
+	still := func() bool { return false }
+	r.RunUntil(still, 100*time.Millisecond) // the frames arrive, and no application has its turn
+	p.CloseStream(r.Now())
+	p.c.node.Wake()
+	r.RunUntil(still, 100*time.Millisecond)
+	r.run(0)
 	r.expect("", "log", "150 ")
 	r.lua("/own", `p = mona:publish("radio") p:pushVideo(7, "\23\1x") p:close()`)
 	r.expect("", "log", "150 1 ")
