@@ -82,7 +82,7 @@ type Engine struct {
 	restUntil time.Time // until when applications that overran lately rest; zero = they do not
 
 	wake   chan struct{}
-	silent sync.Map // paths of applications without an onHandshake, until any application is loaded or stopped
+	silent sync.Map // paths of applications without an onHandshake, until any application is loaded or stopped, or gets one
 	quit   chan struct{}
 	done   chan struct{}
 	ended  atomic.Bool

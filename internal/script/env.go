@@ -77,6 +77,9 @@ func (e *Engine) assign(L *lua.LState, a *App) int {
 		e.complain(zerolog.ErrorLevel, string(name)+" is read-only, assignment ignored")
 		return 0
 	}
+	if key == lua.LString("onHandshake") {
+		e.silent.Clear()
+	}
 	vars.RawSet(key, v)
 	return 0
 }

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"net/netip"
 	"slices"
 
 	lua "github.com/yuin/gopher-lua"
@@ -108,10 +109,24 @@ func (h *handlers) call(event string, args ...lua.LValue) (results []lua.LValue,
 	if h.over {
 		return nil, nil
 	}
-	h.e.do(h.app, func() { results, err = h.e.call(h.fns[event], args...) })
-	if err != nil {
-		h.e.scriptError(h.app, event, err)
+	h.e.do(h.app, func() {
+		if results, err = h.e.call(h.fns[event], args...); err != nil {
+			h.e.scriptError(h.app, event, err)
+		}
+	})
+	return results, err
+}
+
+// ask is call for an event with which somebody may be refused.
+func (h *handlers) ask(event string, who netip.AddrPort, args ...lua.LValue) (results []lua.LValue, err error) {
+	if h.over {
+		return nil, nil
 	}
+	h.e.do(h.app, func() {
+		if results, err = h.e.call(h.fns[event], args...); err != nil {
+			h.e.refused(h.app, event, who, err)
+		}
+	})
 	return results, err
 }
 
@@ -133,7 +148,7 @@ func (e *Engine) notifyClient(c *client, event string, args ...lua.LValue) {
 func (e *Engine) askHandlers(c *client, event, end string, arg lua.LValue) (text string, refused bool) {
 	list := e.handlersOf(event)
 	for i, h := range list {
-		results, err := h.call(event, c.obj.ud, arg)
+		results, err := h.ask(event, c.addr, c.obj.ud, arg)
 		switch {
 		case err != nil:
 			text, refused = errorText(err), true
@@ -171,7 +186,7 @@ func (e *Engine) greetServer(s *server, a *App) {
 			continue
 		}
 		h.told[s] = true
-		if _, err := h.call("onServerConnection", s.obj.ud); err != nil {
+		if _, err := h.ask("onServerConnection", s.link.Addr(), s.obj.ud); err != nil {
 			delete(h.told, s)
 			e.rejectServer(s, errorText(err))
 		}

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -44,6 +45,25 @@ func (e *Engine) scriptError(app *App, where string, err error) {
 	e.counters.Errors.Add(1)
 	if ev := e.logEvent(app, zerolog.ErrorLevel); ev != nil {
 		ev.Str("in", where).Msg(errorText(err))
+	}
+}
+
+// refused logs that a script refuses somebody by an error, whose text the other side is told. One that it did not raise
+// itself is a mistake.
+func (e *Engine) refused(app *App, where string, who netip.AddrPort, err error) {
+	if !e.lib.Deliberate(err) {
+		e.scriptError(app, where, err)
+		return
+	}
+	if ev := e.logEvent(app, zerolog.InfoLevel); ev != nil {
+		ev.Str("in", where).Stringer("address", who).Msg("refused: " + errorText(err))
+	}
+}
+
+// warn logs something odd about the end of an event of a script.
+func (e *Engine) warn(app *App, where, text string) {
+	if ev := e.logEvent(app, warnLevel); ev != nil {
+		ev.Str("in", where).Msg(text)
 	}
 }
 

@@ -116,7 +116,7 @@ func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]a
 	}
 	results, err := e.call(fn, values...)
 	if err != nil {
-		e.scriptError(app, "onConnection", err)
+		e.refused(app, "onConnection", c.addr, err)
 		if text = errorText(err); text == "" {
 			text = "client rejected"
 		}
@@ -196,7 +196,7 @@ func (e *Engine) rpc(r *netconn.CallRequest) {
 	}
 	if c.writer.answered {
 		if len(results) > 0 {
-			e.scriptErrorText(c.app, r.Name, "values returned after writer:writeMessage are not sent")
+			e.warn(c.app, r.Name, "values returned after writer:writeMessage are not sent")
 		}
 		return
 	}

@@ -103,7 +103,7 @@ func (e *Engine) useFailed(conn *netconn.Conn, u *streamUse) {
 func (e *Engine) askClient(c *client, event, end string, arg lua.LValue) (text string, refused bool) {
 	results, _, err := e.method(c.obj, event, arg)
 	if err != nil {
-		e.scriptError(c.app, event, err)
+		e.refused(c.app, event, c.addr, err)
 		return errorText(err), true
 	}
 	if len(results) > 0 && lua.LVIsFalse(results[0]) {

@@ -171,10 +171,13 @@ func (e *Engine) handshake(r HandshakeRequest) []netip.AddrPort {
 	if err != nil {
 		return nil
 	}
-	fn, ok := e.L.GetField(a.env, "onHandshake").(*lua.LFunction)
+	v := e.L.GetField(a.env, "onHandshake")
+	fn, ok := v.(*lua.LFunction)
 	more := e.handlersOf("onHandshake")
 	if !ok && len(more) == 0 {
-		e.silent.Store(r.Path, true)
+		if v == lua.LNil { // one that a script assigns later is noticed
+			e.silent.Store(r.Path, true)
+		}
 		return nil
 	}
 	var list []netip.AddrPort

@@ -63,7 +63,7 @@ func (e *Engine) greet(a *App, s *server) {
 		return
 	}
 	if _, err := e.call(fn, s.obj.ud); err != nil {
-		e.scriptError(a, "onServerConnection", err)
+		e.refused(a, "onServerConnection", s.link.Addr(), err)
 		delete(s.told, a)
 		e.rejectServer(s, errorText(err))
 	}

@@ -99,8 +99,15 @@ func baseError(c call) int {
 	} else if n, ok := v.(lua.LNumber); ok && level > 0 { // lua_isstring
 		v = lua.LString(c.l.where(c.L, level) + formatNumber(float64(n)))
 	}
+	c.l.raised = v
 	c.l.throw(c.L, v)
 	return 0
+}
+
+// Deliberate reports whether an error returned by PCall was raised by the function error, on purpose, and not by a mistake
+// of the script. It is about the last call.
+func (l *Library) Deliberate(err error) bool {
+	return l.raised != nil && errorValue(err) == l.raised && !l.exceeded()
 }
 
 // join converts all arguments to text without anything between them.

@@ -51,9 +51,11 @@ func debugGetInfo(c call) int {
 		switch what[i] {
 		case 'S':
 			source, kind := dbg.Source, "Lua"
-			if fn != nil && fn.IsG {
+			switch {
+			case fn == nil:
+			case fn.IsG:
 				source, kind = "=[C]", "C"
-			} else if fn != nil && fn.Proto.LineDefined == 0 {
+			case fn.Proto.LineDefined == 0:
 				kind = "main"
 			}
 			set("source", lua.LString(source))

@@ -83,8 +83,9 @@ type Library struct {
 	yields    map[uintptr]frameKind
 
 	// What is running, see PCall and coroutine.go.
-	nest       int      // protected calls, coroutines and callbacks on the Go stack
-	helpers    []helper // threads that protected calls run on
+	raised     lua.LValue // by error, last
+	nest       int        // protected calls, coroutines and callbacks on the Go stack
+	helpers    []helper   // threads that protected calls run on
 	idle       []*lua.LState
 	coroutines []*lua.LState // running coroutines, the innermost last
 }

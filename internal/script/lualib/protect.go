@@ -51,7 +51,7 @@ func (l *Library) restore(m mark) {
 func (l *Library) PCall(L *lua.LState, nargs, nret int) error {
 	if l.nest == 0 {
 		m := l.mark()
-		l.nest = 1
+		l.nest, l.raised = 1, nil
 		err := l.briefly(L, nargs, nret)
 		l.restore(m)
 		if isPanic(err) {
