@@ -76,7 +76,9 @@ func (e *Engine) relieve() {
 	for _, path := range sortedKeys(e.apps) {
 		a := e.apps[path]
 		if n := e.weigh(a); n > held {
-			most, held = a, n
+			if most, held = a, n; n > e.watch.heap.total/2 {
+				break
+			}
 		}
 	}
 	if most == nil {
@@ -91,7 +93,8 @@ func (e *Engine) relieve() {
 	}
 }
 
-// weigh estimates what the variables of an application hold, with the fields of its clients.
+// weigh estimates what the variables of an application hold, with the fields of its clients. It stops when that is more
+// than any other can hold, since it takes time and memory.
 func (e *Engine) weigh(a *App) uint64 {
 	w := weighing{seen: make(map[any]bool)}
 	for _, other := range e.apps { // what belongs to another one
@@ -105,7 +108,7 @@ func (e *Engine) weigh(a *App) uint64 {
 	for _, c := range a.clients {
 		w.addFields(c.obj.fields)
 	}
-	for len(w.todo) > 0 {
+	for len(w.todo) > 0 && w.sum <= e.watch.heap.total/2 {
 		v := w.todo[len(w.todo)-1]
 		w.todo = w.todo[:len(w.todo)-1]
 		w.inside(v)
