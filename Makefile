@@ -2,14 +2,14 @@
 
 GO      ?= go
 TOOL     = $(GO) tool -modfile=scripts/tools/go.mod
-SOURCES  = cmd internal pkg
+SOURCES  = cmd internal pkg scripts/benchmark
 # Time for each fuzz target, and repetitions of benchmarks.
 FUZZTIME ?= 20s
 BENCH    ?= .
 COUNT    ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt format vet staticcheck tidy arch race seeds benches bench fuzz
+.PHONY: help run build test check fmt format vet staticcheck tidy arch race seeds benches bench measure fuzz
 
 help: ## Show this text.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,10 @@ seeds: ## Run every fuzz target on its seeds.
 benches: ## Run every benchmark once, to see that it works.
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
-bench: ## Measure: make bench BENCH=Seal COUNT=5.
+bench: ## Compare the server's costs with the stored ones (needs Linux, takes about two minutes).
+	GO="$(GO)" scripts/bench -guard
+
+measure: ## Run Go benchmarks: make measure BENCH=Seal COUNT=5.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
 fuzz: ## Fuzz every target for a while: make fuzz FUZZTIME=5m.

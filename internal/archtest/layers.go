@@ -41,6 +41,8 @@ var layers = []layer{
 	{dir: "cmd/monaserver", own: []string{"internal/server", "internal/config"}, other: []string{"golang.org/x/term"}},
 	{dir: "cmd/rtmfp", own: []string{"pkg/", "internal/bench", "internal/netconn", "internal/media"}, other: []string{"golang.org/x/term", "golang.org/x/sync"}},
 
+	{dir: "scripts/benchmark", own: []string{"internal/bench"}},
+
 	{dir: "internal/simnet", own: []string{"pkg/rtmfp"}},
 	{dir: "internal/archtest"},
 }

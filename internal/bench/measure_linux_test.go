@@ -125,7 +125,7 @@ func TestProc(t *testing.T) {
 	if d := after.cpu - before.cpu; err != nil || d < 3*tick || d > time.Minute {
 		t.Errorf("used %v, %v", d, err)
 	}
-	if all, err := machine(); err != nil || all < after.cpu {
+	if all, err := MachineTime(); err != nil || all < after.cpu {
 		t.Errorf("machine %v, %v", all, err)
 	}
 	if _, _, err := watch(1 << 30); err == nil || !strings.Contains(err.Error(), "server process 1073741824") {

@@ -90,8 +90,8 @@ func parseUsage(stat, status []byte) (u usage, err error) {
 	return u, fmt.Errorf("status has no VmRSS: the process has ended")
 }
 
-// machine returns how long all processors together have been busy since the start of the machine.
-func machine() (time.Duration, error) {
+// MachineTime returns how long all processors together have been busy since the start of the machine.
+func MachineTime() (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err

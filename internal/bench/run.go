@@ -126,7 +126,7 @@ type meter struct {
 func (r *run) meter() (*meter, error) {
 	m := &meter{r: r, start: time.Now(), own: cpuTime(), idle: r.farm.idle()}
 	var err error
-	if m.all, err = machine(); err != nil {
+	if m.all, err = MachineTime(); err != nil {
 		return nil, err
 	}
 	if m.server, err = r.server.read(); err != nil {
@@ -144,7 +144,7 @@ func (m *meter) end() error {
 	for i, d := range m.r.farm.idle() {
 		p.busiest = max(p.busiest, 1-float64(d-m.idle[i])/float64(p.wall))
 	}
-	all, err := machine()
+	all, err := MachineTime()
 	p.machine = all - m.all
 	var e error
 	if p.server, e = m.r.server.read(); err == nil {

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// job is one measurement: a scenario with flags against a kind of server.
+type job struct {
+	Set     string `json:"set"` // what it is part of
+	Server  string `json:"server"`
+	X       int    `json:"x,omitempty"` // what the set varies: listeners, clients …
+	HMAC    bool   `json:"hmac"`
+	Threads int    `json:"threads,omitempty"`
+
+	scenario string
+	flags    []string
+}
+
+const echo = `function onConnection(client)
+  function client:echo(...) return ... end
+end
+`
+
+// The sets.
+const (
+	setFloor     = "floor"
+	setConnect   = "connect"
+	setFlood     = "flood"
+	setFanout    = "fanout"
+	setIdle      = "idle"
+	setRPC       = "rpc"
+	setIntroduce = "introduce"
+	setGroup     = "group"
+	setPubs      = "publications"
+	setMesh      = "mesh"
+)
+
+// Sizes of the sets.
+var (
+	listeners    = []int{10, 100, 300, 600, 1000, 1500, 2000}
+	idleClients  = []int{100, 1000, 10000}
+	publications = []int{1, 10, 50, 200}
+)
+
+const (
+	mainListeners = 1000 // of the table
+	mainClients   = 1000
+	pubListeners  = 200 // of all publications together
+	connects      = 3000
+	floodRate     = 20000 // hellos per second
+)
+
+// plan is everything that is measured in one round; servers of the same set come one after the other.
+func plan(have []string, quick bool) (jobs []job) {
+	time := "8s"
+	if quick {
+		time = "3s"
+	}
+	add := func(j job, flags ...string) {
+		j.flags = append([]string{"-time", time}, flags...)
+		j.flags = append(j.flags, "-hmac="+strconv.FormatBool(j.HMAC))
+		jobs = append(jobs, j)
+	}
+	// Clients of the time of Flash have no HMAC, and neither has MonaServer 1.x; tcserver has both.
+	each := func(f func(server string, hmac bool)) {
+		for _, hmac := range []bool{false, true} {
+			for _, s := range have {
+				if s != mona || !hmac {
+					f(s, hmac)
+				}
+			}
+		}
+	}
+	number := strconv.Itoa
+	each(func(s string, hmac bool) {
+		add(job{Set: setConnect, scenario: "handshakes", Server: s, HMAC: hmac}, "-count", number(connects), "-time", "60s")
+	})
+	for _, n := range listeners {
+		if quick && n != mainListeners && n != 100 {
+			continue
+		}
+		each(func(s string, hmac bool) {
+			if hmac && n != mainListeners {
+				return
+			}
+			if s == have[0] {
+				add(job{Set: setFloor, scenario: "floor", X: n, HMAC: hmac}, "-listeners", number(n))
+			}
+			add(job{Set: setFanout, scenario: "fanout", Server: s, X: n, HMAC: hmac}, "-listeners", number(n))
+		})
+	}
+	for _, n := range idleClients {
+		if quick && n != mainClients {
+			continue
+		}
+		each(func(s string, hmac bool) {
+			if hmac && n != mainClients {
+				return
+			}
+			add(job{Set: setIdle, scenario: "idle", Server: s, X: n, HMAC: hmac}, "-clients", number(n), "-warmup", "3s")
+		})
+	}
+	for _, s := range have {
+		if s == ours {
+			add(job{Set: setFlood, scenario: "handshakes", Server: s, HMAC: true}, "-rate", "50", "-flood", number(floodRate), "-timeout", "5s")
+		}
+		if s == tc {
+			continue // no scripts, no introductions
+		}
+		add(job{Set: setRPC, scenario: "rpc", Server: s}, "-pending", "4")
+		add(job{Set: setIntroduce, scenario: "introduce", Server: s})
+		add(job{Set: setGroup, scenario: "group", Server: s})
+		add(job{Set: setMesh, scenario: "mesh", Server: s}, "-listeners", "1", "-direct", "1", "-rate", "1000", "-publications", "1")
+	}
+	if !quick {
+		for _, threads := range []int{1, 2} {
+			add(job{Set: setConnect, scenario: "handshakes", Server: ours, HMAC: true, Threads: threads}, "-count", number(connects), "-time", "60s")
+			add(job{Set: setFanout, scenario: "fanout", Server: ours, X: mainListeners, HMAC: true, Threads: threads}, "-listeners", number(mainListeners))
+			add(job{Set: setRPC, scenario: "rpc", Server: ours, HMAC: true, Threads: threads}, "-pending", "4")
+		}
+		for _, n := range publications {
+			add(job{Set: setPubs, scenario: "fanout", Server: ours, X: n, HMAC: true}, "-publications", number(n), "-listeners", number(pubListeners))
+		}
+	}
+	return jobs
+}
+
+// name tells people what is measured.
+func (j *job) name() string {
+	s := j.Set
+	if j.X > 0 {
+		s += fmt.Sprintf(" %d", j.X)
+	}
+	if j.Server != "" {
+		s += ", " + j.Server
+	}
+	if j.HMAC {
+		s += ", HMAC"
+	}
+	if j.Threads > 0 {
+		s += fmt.Sprintf(", threads %d", j.Threads)
+	}
+	return s
+}
