@@ -4,6 +4,7 @@ package server
 func Parts() []Option {
 	var r *rtmfpPart // its applications serve other servers too
 	return []Option{
+		With(newHeap),
 		With(func(env Env) (p Part, err error) {
 			if r, err = newRTMFP(env); err != nil {
 				return nil, err
