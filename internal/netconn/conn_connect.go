@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -77,6 +78,11 @@ func (c *Conn) setProperties(o *amf.Object) {
 	}
 	for _, p := range parameters {
 		c.properties = setProperty(c.properties, p.Name, p.Value)
+	}
+	if last := &c.shard.properties; slices.Equal(c.properties, *last) {
+		c.properties = *last // the many copies of one program all say the same
+	} else {
+		*last = c.properties
 	}
 }
 

@@ -34,15 +34,16 @@ type Config struct {
 // Shard serves the clients of one shard of the UDP driver, whose handler it is. It and everything it owns
 // belong to the shard's goroutine; Counters may be read by any.
 type Shard struct {
-	cfg      Config
-	media    *media.Shard
-	codec    codec
-	texts    texts // of connects
-	conns    map[uint64]*Conn
-	lastID   uint64
-	draining bool
-	complain throttle
-	counters Counters
+	cfg        Config
+	media      *media.Shard
+	codec      codec
+	texts      texts      // of connects
+	properties []Property // of the client that connected last
+	conns      map[uint64]*Conn
+	lastID     uint64
+	draining   bool
+	complain   throttle
+	counters   Counters
 }
 
 // NewShard returns a shard.

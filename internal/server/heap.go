@@ -9,21 +9,15 @@ import (
 )
 
 // heapPart decides how much garbage may gather before it is collected. Go's rule, as much as there is in use, doubles
-// the memory of a server with thousands of clients that do nothing. Half as much is enough for them, and what a
-// small heap may gather at least keeps collections rare where there are few clients that do a lot.
-type heapPart struct {
-	stop, done chan struct{}
-	before     int // percent
+// the memory of a server with thousands of clients that do nothing. Where little garbage is made, collecting it early
+// costs nothing; where much is made, Go's rule holds.
+type heapPart struct{ stop, done chan struct{} }
+
+const heapLook = time.Second
+
+func newHeap(Env) (Part, error) {
+	return &heapPart{stop: make(chan struct{}), done: make(chan struct{})}, nil
 }
-
-const (
-	heapLook    = time.Second
-	minGarbage  = 4 << 20 // bytes
-	maxGCChange = 5       // percent of the setting that are not worth a change, which stops everything for a moment
-)
-
-// newHeap makes the part that looks after memory.
-func newHeap(Env) (Part, error) { return &heapPart{stop: make(chan struct{}), done: make(chan struct{})}, nil }
 
 func (p *heapPart) Name() string { return "memory" }
 
@@ -32,38 +26,54 @@ func (p *heapPart) Start(context.Context) error {
 		close(p.done)
 		return nil
 	}
-	p.before = debug.SetGCPercent(gcPercent(0))
 	go p.run()
 	return nil
 }
 
 func (p *heapPart) run() {
 	defer close(p.done)
-	defer debug.SetGCPercent(p.before)
+	set := 100
+	before := debug.SetGCPercent(set)
+	defer debug.SetGCPercent(before)
 	tick := time.NewTicker(heapLook)
 	defer tick.Stop()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for set := gcPercent(0); ; {
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(heap)
+	for {
 		select {
 		case <-p.stop:
 			return
 		case <-tick.C:
 		}
-		metrics.Read(live)
-		if want := gcPercent(live[0].Value.Uint64()); (want-set)*100 > set*maxGCChange || (set-want)*100 > set*maxGCChange {
-			debug.SetGCPercent(want)
-			set = want
+		allocated := heap[1].Value.Uint64()
+		metrics.Read(heap)
+		if next := gcPercent(set, heap[0].Value.Uint64(), heap[1].Value.Uint64()-allocated); next != set {
+			set = next
+			debug.SetGCPercent(set)
 		}
 	}
 }
 
-// gcPercent returns the percentage of what is in use, live bytes, that may gather as garbage.
-func gcPercent(live uint64) int {
-	const least, most = 50, 200
-	if live == 0 {
-		return 100
+const (
+	minGarbage  = 1 << 20 // bytes, where little is made
+	fullGarbage = 4 << 20 // bytes that a small heap may gather in any case where much is made
+	collections = 4       // a second, at most, unless that takes more than Go's rule
+)
+
+// gcPercent returns the percentage of what is in use, live bytes, that may gather as garbage when so many bytes were
+// allocated within heapLook. It rises at once and falls slowly from what is set, because each change stops everything
+// for a moment.
+func gcPercent(set int, live, allocated uint64) int {
+	live = max(live, minGarbage)
+	room := min(max(live/4, minGarbage, allocated/collections), max(live, fullGarbage))
+	want := int(room * 100 / live)
+	if want < set {
+		want = max(want, set-max(set/8, 1))
 	}
-	return int(min(max(minGarbage*100/live, least), most))
+	if want > set && want-set <= set/8 {
+		return set
+	}
+	return want
 }
 
 func (p *heapPart) Shutdown(context.Context) error {

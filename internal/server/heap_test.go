@@ -8,16 +8,35 @@ import (
 	"time"
 )
 
-// A small heap may gather some megabytes of garbage, a large one half of itself; afterwards everything is as before.
-func TestHeap(t *testing.T) {
+// Where much is allocated as much garbage may gather as is in use, and some megabytes in a small heap; where little is,
+// a quarter.
+func TestGCPercent(t *testing.T) {
+	const mb = 1 << 20
 	for _, c := range []struct {
-		live uint64
-		want int
-	}{{0, 100}, {1 << 20, 200}, {4 << 20, 100}, {6 << 20, 66}, {8 << 20, 50}, {100 << 20, 50}} {
-		if got := gcPercent(c.live); got != c.want {
-			t.Errorf("%d bytes in use: %d %%, want %d", c.live, got, c.want)
+		live, allocated uint64
+		want            int
+	}{
+		{0, 0, 100}, {2 * mb, 0, 50}, {4 * mb, 0, 25}, {100 * mb, 0, 25}, {100 * mb, 40 * mb, 25},
+		{2 * mb, 100 * mb, 200}, {4 * mb, 100 * mb, 100}, {100 * mb, 1000 * mb, 100}, {100 * mb, 200 * mb, 50},
+	} {
+		set := 100
+		for range 100 {
+			set = gcPercent(set, c.live, c.allocated)
+		}
+		if set < c.want || set > c.want+1 {
+			t.Errorf("%d MB in use, %d MB allocated: %d %%, want %d", c.live/mb, c.allocated/mb, set, c.want)
 		}
 	}
+	if got := gcPercent(100, 100*mb, 0); got < 80 || got > 90 {
+		t.Errorf("falls from 100 to %d %% at once", got)
+	}
+	if got := gcPercent(25, 100*mb, 1000*mb); got != 100 {
+		t.Errorf("rises from 25 to %d %% only", got)
+	}
+}
+
+// The setting follows the heap, and is afterwards what it was.
+func TestHeap(t *testing.T) {
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
@@ -31,12 +50,11 @@ func TestHeap(t *testing.T) {
 		if err := p.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		debug.FreeOSMemory() // a collection, after which the size of the heap is known
-		time.Sleep(2 * heapLook)
+		runtime.GC() // after which the size of the heap is known
+		time.Sleep(60 * heapLook)
 		synctest.Wait()
-		percent := debug.SetGCPercent(100)
-		if percent != 50 {
-			t.Errorf("%d %% with more than %d MB in use", percent, len(keep)>>20)
+		if percent := debug.SetGCPercent(100); percent != 25 {
+			t.Errorf("%d %% of a heap at rest", percent)
 		}
 		if err := p.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
