@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -12,17 +11,6 @@ import (
 	"github.com/monaserver/monaserver/pkg/amf"
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
-
-// freeTCPPort is a port where nothing listens.
-func freeTCPPort(t testing.TB) uint16 {
-	t.Helper()
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback.AsSlice()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
-}
 
 // ask calls a function of the root application until it answers want.
 func ask(t *testing.T, p *peer, name, want string, args ...amf.Value) {
@@ -68,7 +56,7 @@ func TestTwoServers(t *testing.T) {
 		end`
 	game := `function onStart() super.heard = super.heard .. " game" end`
 	scripts := map[string]string{"main.lua": root, "game/main.lua": game}
-	port := freeTCPPort(t)
+	port := freeTCPPort(t, loopback).Port()
 	b := startDaemonWith(t, scripts, fmt.Sprintf("[servers]\nhost = 127.0.0.1\nport = %d\n", port))
 	a := startDaemonWith(t, scripts, fmt.Sprintf("[servers]\ntargets = localhost:%d?type=master\n", port))
 	pa, pb := dialPeerTo(t, a.addr, ""), dialPeerTo(t, b.addr, "")
@@ -98,7 +86,7 @@ func TestForwardedStream(t *testing.T) {
 			end
 			function client:servers() return mona.servers.count end
 		end`
-	port := freeTCPPort(t)
+	port := freeTCPPort(t, loopback).Port()
 	b := startDaemonWith(t, map[string]string{"main.lua": root}, fmt.Sprintf("[servers]\nhost = 127.0.0.1\nport = %d\n", port))
 	a := startDaemonWith(t, map[string]string{"main.lua": root}, fmt.Sprintf("[servers]\ntargets = 127.0.0.1:%d\n", port))
 	publisher, player := dialPeerTo(t, a.addr, ""), dialPeerTo(t, b.addr, "")
