@@ -58,7 +58,7 @@ func TestHeap(t *testing.T) {
 			t.Fatal(err)
 		}
 		runtime.GC() // after which the size of the heap is known
-		time.Sleep(60 * heapLook)
+		<-time.After(60 * heapLook)
 		synctest.Wait()
 		if percent := debug.SetGCPercent(100); percent != 25 {
 			t.Errorf("%d %% of a heap at rest", percent)
