@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"golang.org/x/time/rate"
 )
@@ -41,6 +42,7 @@ type account struct {
 	early, in, out budget
 	calls          budget
 	large          chan struct{} // capacity 1, a lock: the one large frame
+	lastLarge      weak.Pointer[largeBuffer]
 	decoding       chan struct{} // likewise: what a message takes is known when it is decoded
 	reader         callReader    // decoding
 	hellos         *rate.Limiter
@@ -151,27 +153,33 @@ func (t *tenant) close() {
 type largeSlot struct {
 	*tenant
 	ended <-chan struct{}
-	bytes int
 }
 
-func (s *largeSlot) lock(bytes int) error {
+// largeBuffer is where the last large frame was. It may be used again as long as the garbage collector has not
+// taken it.
+type largeBuffer struct{ b []byte }
+
+func (s *largeSlot) lock(bytes int) ([]byte, error) {
 	select {
 	case s.large <- struct{}{}:
 	case <-s.ended:
-		return net.ErrClosed
+		return nil, net.ErrClosed
 	case <-time.After(longTimeout):
-		return errMemory
+		return nil, errMemory
 	}
 	if !s.all.all.take(bytes) {
 		<-s.large
-		return errLong
+		return nil, errLong
 	}
-	s.bytes = bytes
-	return nil
+	if last := s.lastLarge.Value(); last != nil && cap(last.b) >= bytes {
+		return last.b[:bytes], nil
+	}
+	return make([]byte, bytes), nil
 }
 
-func (s *largeSlot) unlock() {
-	s.all.all.give(s.bytes)
+func (s *largeSlot) unlock(b []byte) {
+	s.lastLarge = weak.Make(&largeBuffer{b})
+	s.all.all.give(len(b))
 	<-s.large
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 )
 
@@ -59,11 +58,17 @@ func (b *budget) give(n int) { b.left.Add(int64(n)) }
 func (b *budget) owe(n int)   { b.left.Add(-int64(n)) }
 func (b *budget) spent() bool { return b.left.Load() <= 0 }
 
-// slot is what only one large frame at a time may have.
+// slot has the memory for one large frame at a time.
 type slot interface {
-	lock(bytes int) error
-	unlock()
+	lock(bytes int) ([]byte, error)
+	unlock(b []byte)
 }
+
+// anySlot has it for all.
+type anySlot struct{}
+
+func (anySlot) lock(bytes int) ([]byte, error) { return make([]byte, bytes), nil }
+func (anySlot) unlock([]byte)                  {}
 
 // frameReader reads the frames of one direction of a link.
 type frameReader struct {
@@ -77,13 +82,13 @@ type frameReader struct {
 	keep   func(bytes int) error // charges names
 	long   []byte                // the frame, when it is longer than the buffer of r
 	taken  int                   // from shared, for long
-	large  bool                  // long is one of largeBuffers and has the slot
+	large  bool                  // long is from slot
 	last   int                   // bytes of the last frame still in the buffer of r
 	slow   func(bool)            // told around the reading of a long frame
 }
 
 func newFrameReader(r io.Reader, maxFrame int, shared room) *frameReader {
-	return &frameReader{r: bufio.NewReaderSize(r, readBuffer), max: maxFrame, shared: shared, keep: func(int) error { return nil }, slow: func(bool) {}}
+	return &frameReader{r: bufio.NewReaderSize(r, readBuffer), max: maxFrame, shared: shared, slot: anySlot{}, keep: func(int) error { return nil }, slow: func(bool) {}}
 }
 
 // next reads a frame. io.EOF means that the other side closed between two frames.
@@ -118,17 +123,10 @@ func (f *frameReader) release() {
 		f.shared.give(f.taken)
 	}
 	if f.large {
-		b := f.long
-		largeBuffers.Put(&b)
-		if f.slot != nil {
-			f.slot.unlock()
-		}
+		f.slot.unlock(f.long)
 	}
 	f.taken, f.large, f.long = 0, false, nil
 }
-
-// largeBuffers are buffers for frames above largeFrame.
-var largeBuffers sync.Pool
 
 func (f *frameReader) body(size int) ([]byte, error) {
 	if 4+size <= f.r.Size() {
@@ -161,21 +159,14 @@ func (f *frameReader) body(size int) ([]byte, error) {
 
 // largeBody goes on with a frame of which largeFrame bytes have come: now it is worth a buffer for the whole.
 func (f *frameReader) largeBody(size int) ([]byte, error) {
-	if f.slot != nil {
-		if err := f.slot.lock(size); err != nil {
-			return nil, err
-		}
-	}
-	var b []byte
-	if kept, ok := largeBuffers.Get().(*[]byte); ok && cap(*kept) >= size {
-		b = (*kept)[:size]
-	} else {
-		b = make([]byte, size)
+	b, err := f.slot.lock(size)
+	if err != nil {
+		return nil, err
 	}
 	read := copy(b, f.long)
 	f.shared.give(f.taken)
 	f.long, f.taken, f.large = b, 0, true
-	_, err := io.ReadFull(f.r, b[read:])
+	_, err = io.ReadFull(f.r, b[read:])
 	return b, err
 }
 
