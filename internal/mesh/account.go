@@ -21,6 +21,7 @@ const (
 	earlyEach    = 2 << 20 // frames before the hello
 	memoryEach   = 8 << 20 // hellos, names, frames up to 1 MiB that have not come in whole; and one larger one
 	callsEach    = 4 << 20 // calls that no application has got yet; and one more
+	maxCalls     = 1024    // of them
 
 	// keptAccounts is how many addresses without connections are remembered for hellosEach.
 	keptAccounts = 1024
@@ -45,6 +46,7 @@ type account struct {
 	lastLarge      weak.Pointer[largeBuffer]
 	decoding       chan struct{} // likewise: what a message takes is known when it is decoded
 	reader         callReader    // decoding
+	relief         chan struct{} // capacity 1: a call is done
 	hellos         *rate.Limiter
 
 	links, incoming int
@@ -83,7 +85,7 @@ func (s *accounts) open(a netip.Addr, incoming bool) (*tenant, error) {
 		if len(s.byAddr) >= keptAccounts {
 			s.forget()
 		}
-		acc = &account{hellos: rate.NewLimiter(hellosEach, hellosBurst), large: make(chan struct{}, 1), decoding: make(chan struct{}, 1)}
+		acc = &account{hellos: rate.NewLimiter(hellosEach, hellosBurst), large: make(chan struct{}, 1), decoding: make(chan struct{}, 1), relief: make(chan struct{}, 1)}
 		acc.early.give(earlyEach)
 		acc.calls.give(callsEach)
 		acc.in.give(memoryEach)
@@ -133,6 +135,15 @@ func (t *tenant) admit(now time.Time) error {
 		return errTooOften
 	}
 	return nil
+}
+
+// callDone gives back what a call took.
+func (t *tenant) callDone(size int) {
+	t.calls.give(max(size, callsEach/maxCalls))
+	select {
+	case t.relief <- struct{}{}:
+	default:
+	}
 }
 
 // close gives back what was kept. Messages and calls give back theirs themselves.

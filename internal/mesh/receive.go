@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/monaserver/monaserver/pkg/amf"
 )
 
@@ -69,10 +71,8 @@ const (
 	settleTimeout = 10 * time.Second // from the hello to the moment the link is confirmed
 	longTimeout   = time.Minute      // for one long message
 
-	// What one link may have given to the applications and not got done yet.
-	maxCalls     = 1024
-	maxCallBytes = 4 << 20
-	retryCall    = 5 * time.Millisecond // when all links together gave them too much
+	retryCall    = 5 * time.Millisecond // when all links together gave the applications too much
+	busyTimeout  = 30 * time.Second     // for one call
 	callOverhead = 512                  // of a call, beside its arguments
 )
 
@@ -108,7 +108,7 @@ func (l *Link) read() error {
 		l.lastWord(appendReject(nil, err.Error()))
 		return err
 	}
-	r := receiver{Link: l, frames: frames, room: make(chan struct{}, 1)}
+	r := receiver{Link: l, frames: frames, paths: rate.NewLimiter(pathsEach, maxPaths)}
 	for turn := 1; ; turn++ {
 		if turn%64 == 0 {
 			runtime.Gosched() // a link that always has more does not keep others waiting
@@ -212,6 +212,8 @@ const (
 	maxAgain = 16
 )
 
+var errBusy = errors.New("the applications here are too far behind")
+
 const errHellos = protocolError("it says hello over and over again")
 
 // parseHello reads a hello and charges what it takes in memory, with what the applications make of it.
@@ -291,9 +293,7 @@ type receiver struct {
 	*Link
 	frames *frameReader
 	hellos int
-
-	count, bytes atomic.Int64 // of calls that wait for the applications
-	room         chan struct{}
+	paths  *rate.Limiter
 }
 
 func (r *receiver) handle(f frame) error {
@@ -356,6 +356,10 @@ func (r *receiver) open(payload []byte) {
 	}
 	r.welcome.Store(true)
 	for _, p := range paths {
+		if !r.paths.Allow() {
+			r.noise.Warn().Msg("ignored: a server tells of applications again and again")
+			return
+		}
 		r.node.handler.OpenApplication(p)
 	}
 }
@@ -372,30 +376,20 @@ func (r *receiver) call(f frame) error {
 	case err != nil:
 		r.noise.Error().Err(err).Str("function", f.handler).Int("arguments", len(args)).Msg("the rest of the arguments of a call cannot be read")
 	}
-	r.count.Add(1)
-	r.bytes.Add(int64(size))
-	done := func() {
-		r.count.Add(-1)
-		r.bytes.Add(-int64(size))
-		r.tenant.calls.give(size)
-		select {
-		case r.room <- struct{}{}:
-		default:
-		}
-	}
-	for !r.node.handler.ServerCall(r.Link, f.handler, args, size, done) {
+	done := func() { r.tenant.callDone(size) }
+	for start := time.Now(); !r.node.handler.ServerCall(r.Link, f.handler, args, size, done); {
 		select {
 		case <-time.After(retryCall):
+			err = nil
 		case <-r.done:
-			r.tenant.calls.give(size)
-			return net.ErrClosed
+			err = net.ErrClosed
 		}
-	}
-	for r.count.Load() >= maxCalls || r.bytes.Load() >= maxCallBytes {
-		select {
-		case <-r.room:
-		case <-r.done:
-			return net.ErrClosed
+		if err == nil && time.Since(start) > busyTimeout {
+			err = errBusy
+		}
+		if err != nil {
+			done()
+			return err
 		}
 	}
 	return nil
@@ -412,14 +406,14 @@ func (r *receiver) decode(payload []byte) (args []amf.Value, size int, err error
 	defer func() { <-r.tenant.decoding }()
 	for r.tenant.calls.spent() {
 		select {
-		case <-time.After(retryCall):
+		case <-r.tenant.relief:
 		case <-r.done:
 			return nil, 0, net.ErrClosed
 		}
 	}
 	args, size, err = r.tenant.reader.read(payload, r.node.cfg.MaxMessage)
 	size += callOverhead
-	r.tenant.calls.owe(size)
+	r.tenant.calls.owe(max(size, callsEach/maxCalls))
 	r.frames.release()
 	return args, size, err
 }

@@ -12,8 +12,11 @@ const services = "."
 // maxPath is the longest path of an application that is accepted, in bytes.
 const maxPath = 1024
 
-// maxPaths is how many applications one message names.
-const maxPaths = 1024
+// maxPaths is how many applications one message names, pathsEach how many a link names per second.
+const (
+	maxPaths  = 1024
+	pathsEach = 100
+)
 
 func appendServices(b []byte, paths ...string) []byte {
 	for _, p := range paths {

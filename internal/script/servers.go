@@ -3,6 +3,7 @@ package script
 import (
 	"net/netip"
 
+	"github.com/rs/zerolog"
 	lua "github.com/yuin/gopher-lua"
 
 	"github.com/monaserver/monaserver/internal/mesh"
@@ -54,7 +55,13 @@ type server struct {
 	parted     map[*App]bool // saw the disconnection; nil before it
 }
 
-const serverEventSize = 256
+const (
+	serverEventSize = 256
+
+	// maxCallShare bounds what one call of another server takes of the queue: the links bound all calls of a
+	// server themselves, and a large one must not keep the calls of clients out.
+	maxCallShare = maxQueueBytes / 4
+)
 
 // ServerConnected tells that a server said hello.
 func (e *Engine) ServerConnected(link ServerLink) {
@@ -75,7 +82,7 @@ func (e *Engine) ServerDisconnected(link ServerLink, err error) {
 // memory. False means that the applications are too far behind; otherwise done is called once, when the call
 // has run or is dropped. It does not wait and is called by the script goroutine.
 func (e *Engine) ServerCall(link ServerLink, name string, args []amf.Value, size int, done func()) bool {
-	return e.post("", serverEventSize+size, false, func() {
+	return e.post("", serverEventSize+min(size, maxCallShare), false, func() {
 		switch s := e.objects.links[link]; {
 		case s == nil:
 			done()
@@ -144,7 +151,9 @@ func (e *Engine) serverCall(s *server, name string, args []amf.Value) {
 	}
 	fn := s.obj.function(name)
 	if fn == nil || serverEvents[name] {
-		e.complain(warnLevel, "server "+s.addr.String()+" calls "+name+", which no application defines")
+		if e.log.GetLevel() <= zerolog.DebugLevel {
+			e.complain(zerolog.DebugLevel, "server "+s.addr.String()+" calls "+name+", which no application defines")
+		}
 		return
 	}
 	a := e.appOf(fn)

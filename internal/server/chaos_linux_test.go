@@ -271,11 +271,19 @@ func (l *load) others(n *meshNode) (list []*meshNode) {
 	return list
 }
 
-// whole waits until all three are one: linked, every call and every stream arrives everywhere.
+// whole waits until all three are one: linked, every call and every stream arrives everywhere. Clients that
+// lost their server meanwhile connect again.
 func (l *load) whole() {
 	l.t.Helper()
 	start := time.Now()
 	l.wait(wholeWithin, "not whole again", func() string {
+		for i, n := range l.nodes {
+			select {
+			case <-l.clients[i].peer.over:
+				l.join(n)
+			default:
+			}
+		}
 		for _, n := range l.nodes {
 			s := l.state(n)
 			if s.servers != 2 || s.publications != 3 || s.members != 2 {
