@@ -33,8 +33,8 @@ end
 function onServerDisconnection(server) end
 `
 
-// attack is what a hostile server does on each of its connections, in the time that attackFor gives.
-type attack struct {
+// assault is what a hostile server does on each of its connections, in the time that attackFor gives.
+type assault struct {
 	name        string
 	connections int
 	do          func(c net.Conn)
@@ -63,7 +63,7 @@ func helloFrame(n int) []byte {
 	return serverFrame("", b)
 }
 
-func attacks() []attack {
+func assaults() []assault {
 	repeat := func(c net.Conn, b []byte) {
 		for {
 			if _, err := c.Write(b); err != nil {
@@ -77,7 +77,7 @@ func attacks() []attack {
 	}
 	nulls := bytes.Repeat([]byte{5}, 1<<20)
 	call := serverFrame("take", []byte{0x11, 0x06, 0x03, 'x'})
-	return []attack{
+	return []assault{
 		{"no hello", 10000, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }},
 		{"hellos", 200, func(c net.Conn) {
 			_, _ = c.Write(helloFrame(4000))
@@ -121,12 +121,12 @@ func TestHostileServers(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "../../cmd/monaserver").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, a := range attacks() {
+	for _, a := range assaults() {
 		t.Run(a.name, func(t *testing.T) { a.run(t, bin) })
 	}
 }
 
-func (a attack) run(t *testing.T, bin string) {
+func (a assault) run(t *testing.T, bin string) {
 	d := startProcess(t, bin, map[string]string{"main.lua": hostileScript})
 	client := dialPeerTo(t, d.rtmfp, "")
 	client.call("echo", amf.Number(0))
