@@ -192,7 +192,7 @@ type process struct {
 func startProcess(t *testing.T, bin string, files map[string]string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	d := &process{t: t, rtmfp: netip.AddrPortFrom(loopback, freeUDPPort(t)), servers: netip.AddrPortFrom(loopback, freeTCPPort(t))}
+	d := &process{t: t, rtmfp: netip.AddrPortFrom(loopback, freeUDPPort(t)), servers: freeTCPPort(t, loopback)}
 	ini := fmt.Sprintf("threads = 1\n[RTMFP]\nhost = %s\nport = %d\n[servers]\nhost = %s\nport = %d\n",
 		loopback, d.rtmfp.Port(), loopback, d.servers.Port())
 	if err := os.MkdirAll(filepath.Join(dir, "www"), 0o755); err != nil {

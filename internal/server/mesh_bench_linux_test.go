@@ -30,7 +30,7 @@ func BenchmarkForward(b *testing.B) {
 		end`
 	for _, forward := range []bool{true, false} {
 		b.Run(map[bool]string{true: "two servers", false: "one server"}[forward], func(b *testing.B) {
-			port := freeTCPPort(b)
+			port := freeTCPPort(b, loopback).Port()
 			far := startDaemonWith(b, map[string]string{"main.lua": root}, fmt.Sprintf("[servers]\nhost = 127.0.0.1\nport = %d\n", port))
 			near := far
 			if forward {
