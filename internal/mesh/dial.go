@@ -247,7 +247,7 @@ func (d *dialer) waitCovered(ctx context.Context) bool {
 	n := d.node
 	n.mu.Lock()
 	var over chan struct{}
-	if b := n.neighbours[d.peer]; b != nil && b.link != nil {
+	if b := n.neighbours[d.peer]; b != nil {
 		over = b.over
 	}
 	n.mu.Unlock()

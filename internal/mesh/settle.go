@@ -65,7 +65,7 @@ const settleWait = 2 * time.Second
 type neighbour struct {
 	id        string
 	link      *Link         // the one that stays
-	over      chan struct{} // closed when link ended
+	over      chan struct{} // closed when there is no link any more, of either kind
 	waiting   []*Link       // others, admitted
 	elsewhere map[string]string
 	hold      *time.Timer // while a link waits for a better one
@@ -99,7 +99,7 @@ func (n *Node) admit(l *Link) error {
 	}
 	b := n.neighbours[l.peer]
 	if b == nil {
-		b = &neighbour{id: l.peer}
+		b = &neighbour{id: l.peer, over: make(chan struct{})}
 		n.neighbours[l.peer] = b
 	}
 	b.waiting = append(b.waiting, l)
@@ -190,9 +190,14 @@ func (n *Node) replace(b *neighbour) {
 
 func (n *Node) unlink(b *neighbour, err error) {
 	n.hide(b.link, err)
+	b.link, b.elsewhere = nil, nil
+}
+
+// forget drops a neighbour to which no link is left: its dialers try again.
+func (n *Node) forget(b *neighbour) {
+	b.stopHold()
 	close(b.over)
-	b.link = nil
-	b.elsewhere = nil
+	delete(n.neighbours, b.id)
 	for _, d := range n.dialers {
 		if d.peer == b.id {
 			d.covered = false
@@ -264,7 +269,7 @@ func (n *Node) settleNow(b *neighbour) {
 func (n *Node) confirm(b *neighbour, l *Link) {
 	b.remove(l)
 	b.stopHold()
-	b.link, b.over = l, make(chan struct{})
+	b.link = l
 	n.mergeAll(b)
 	if n.decides(b) {
 		l.control([]byte{kindConfirm}) // before anything the applications send
@@ -389,8 +394,7 @@ func (n *Node) leave(l *Link, err error) error {
 		b.remove(l)
 	}
 	if b.link == nil && len(b.waiting) == 0 {
-		b.stopHold()
-		delete(n.neighbours, b.id)
+		n.forget(b)
 	} else if n.decides(b) {
 		n.settle(b)
 	}
