@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -13,10 +14,14 @@ type counter struct {
 	calls atomic.Int64
 	want  int64
 	done  chan struct{}
+	each  chan struct{} // told of every call, if not nil
 }
 
 func (c *counter) ServerCall(_ *Link, _ string, _ []amf.Value, _ int, done func()) bool {
 	done()
+	if c.each != nil {
+		c.each <- struct{}{}
+	}
 	if c.calls.Add(1) == c.want {
 		close(c.done)
 	}
@@ -24,11 +29,15 @@ func (c *counter) ServerCall(_ *Link, _ string, _ []amf.Value, _ int, done func(
 }
 
 // BenchmarkLink is a message with a time and a packet of 1000 bytes, from Send to the applications of the other
-// server, both in this process.
+// server, both in this process: as many as go, and one at a time, which is the latency of a link.
 func BenchmarkLink(b *testing.B) {
-	far := &counter{apps: newApps(b), want: int64(b.N), done: make(chan struct{})}
-	cfg := Config{Listen: anyPort}
-	to, err := New(cfg)
+	b.Run("many", func(b *testing.B) { benchLink(b, nil) })
+	b.Run("one", func(b *testing.B) { benchLink(b, make(chan struct{}, 1)) })
+}
+
+func benchLink(b *testing.B, each chan struct{}) {
+	far := &counter{apps: newApps(b), want: int64(b.N), done: make(chan struct{}), each: each}
+	to, err := New(Config{Listen: anyPort})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -36,7 +45,7 @@ func BenchmarkLink(b *testing.B) {
 		b.Fatal(err)
 	}
 	near := &server{apps: newApps(b)}
-	near.Node, err = New(Config{Targets: []Target{{Host: "127.0.0.1", Port: (&server{Node: to}).port()}}})
+	near.Node, err = New(Config{Targets: []Target{(&server{Node: to}).target()}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -52,21 +61,17 @@ func BenchmarkLink(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		for l.queue.stats().bytes > 8<<20 {
-			<-far.pause()
+			runtime.Gosched()
 		}
 		if err := l.Send("video", payload, Media{}); err != nil {
 			b.Fatal(err)
+		}
+		if each != nil {
+			<-each
 		}
 	}
 	<-far.done
 	b.StopTimer()
 	near.stop()
 	_ = to.Stop(b.Context())
-}
-
-// pause waits a little for the other side.
-func (c *counter) pause() <-chan struct{} {
-	p := make(chan struct{})
-	go close(p)
-	return p
 }
