@@ -75,6 +75,15 @@ func (l *sampleLink) media() (n int) {
 	return n
 }
 
+// age lets the opening of streams become old.
+func (m rigs) age() {
+	for _, r := range m {
+		r.engine.manage()
+		r.engine.manage()
+	}
+	m.run(0)
+}
+
 func (m rigs) everywhere(expression, want string) {
 	for i, r := range m {
 		r.t.Helper()
@@ -102,6 +111,7 @@ func TestClusterPublications(t *testing.T) {
 			pub.video(0, avcHeader)
 			pub.video(0, keyFrame)
 			m.run(time.Second)
+			m.age()
 			for link, l := range conns {
 				if l.media() != 0 {
 					t.Errorf("%s carries media although nobody plays", link)
@@ -164,6 +174,45 @@ func maxLetter(s string) (letter rune) {
 		letter = max(letter, c)
 	}
 	return letter
+}
+
+// Players that wait miss nothing of a stream, although their servers hear of it after it began.
+func TestClusterOpening(t *testing.T) {
+	m := newMesh(t, 3, clusterFiles(t, `require "cluster.publications"`))
+	m.links("AB BC")
+	players := []*rigStream{m[1].dial("rtmfp://10.0.0.1/").play("cam"), m[2].dial("rtmfp://10.0.0.1/").play("cam")}
+	pub := m[0].dial("rtmfp://10.0.0.1/").publish("cam") // the other servers stand still
+	pub.data("@setDataFrame", amf.String("onMetaData"), amf.NewObject().Add("width", amf.Number(640)))
+	pub.audio(0, aacHeader)
+	pub.audio(0, sound)
+	pub.video(0, avcHeader)
+	pub.video(0, keyFrame)
+	pub.video(40, interFrame)
+	m.run(time.Second)
+	pub.video(80, interFrame)
+	m.run(3 * time.Second)
+	for _, p := range players {
+		m[0].same("player", sorted(p.frames), sorted([]string{
+			`data "onMetaData" {width=640}`, fmt.Sprintf("audio 0 %x", aacHeader), fmt.Sprintf("audio 0 %x", sound),
+			fmt.Sprintf("video 0 %x", avcHeader), fmt.Sprintf("video 0 %x", keyFrame), fmt.Sprintf("video 40 %x", interFrame),
+			fmt.Sprintf("video 80 %x", interFrame),
+		}))
+	}
+
+	t.Log("# it is kept for a moment only")
+	m.age()
+	late := m[1].dial("rtmfp://10.0.0.1/").publish("late")
+	late.video(0, keyFrame)
+	m.run(time.Second)
+	m.age()
+	p := m[0].dial("rtmfp://10.0.0.1/").play("late")
+	m.run(time.Second)
+	late.video(120, keyFrame)
+	m.run(3 * time.Second)
+	if n := len(p.frames); n != 1 {
+		t.Errorf("%d frames, want the last one only", n)
+	}
+	m.clean()
 }
 
 // Each packet crosses a ring on one way only, and another one when that breaks.
@@ -276,6 +325,7 @@ func TestClusterReload(t *testing.T) {
 			m.run(time.Second)
 			pub.video(0, keyFrame)
 			m.run(3 * time.Second)
+			m.age()
 			m[i].write("main.lua", f["main.lua"]+" ")
 			if err := m[i].reload(""); err != nil {
 				t.Fatal(err)

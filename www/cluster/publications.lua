@@ -22,6 +22,8 @@ local newMap = require("cluster.map")
 local MAX_HOPS = 8        -- servers that a stream passes at most
 local MAX_STREAMS = 20000 -- that one server may tell of
 local CHUNK = 100         -- streams in one message
+local OPENING = 1000      -- ms of a new stream that are kept, for 4 s, for servers that are just being told of it,
+local MAX_OPENING = 5e5   -- and bytes
 
 -- What survives an edit of www/main.lua: the id of this server, and a number for each stream.
 mona.clusterId = mona.clusterId or mona:md5(tostring(mona:time()) .. math.random()):gsub(".", function(c)
@@ -37,7 +39,10 @@ local id = mona.clusterId
 --   routes     by server: how the stream comes to it, { instance, path }; path are the ids of the servers it passes
 --   from       the server that the copy is of
 --   asked      true: we asked from for the media
---   takers     by server: the handlers that send the media there
+--   begun      true: the copy got some
+--   known      true: a server that takes it had some of it already, by another way
+--   takers     by server: the function that ends sending the media there
+--   opening    its first second
 --   told       by server: what we told it of the stream
 local streams = newMap()
 
@@ -45,6 +50,7 @@ local streams = newMap()
 local links = newMap()
 
 local making, closing = nil, false -- the name of the copy that begins; true: a copy ends
+local ticks = 0                    -- of 2 s
 
 local function contains(list, value)
   for _, v in ipairs(list) do
@@ -79,7 +85,7 @@ end
 local function drop(stream, server)
   local taker = stream.takers[server]
   stream.takers[server] = nil
-  if taker then taker:release() end
+  if taker then taker() end
 end
 
 -- Packets begin with the codec and what they are: configuration is type 0 of AAC, H.264 and of all newer codecs.
@@ -98,53 +104,113 @@ local function isKeyFrame(packet)
   return first and math.floor(first / 16) % 8 == 1
 end
 
--- take sends the media of a stream to a server. Packets before the first key frame would be of no use there. The
--- configuration may be hours old; it is sent when the media begins, with the time of the first packet: the time of
+-- newTaker makes functions that send media to a server. Packets before the first key frame would be of no use there.
+-- The configuration may be hours old; it is sent when the media begins, with the time of the first packet: the time of
 -- players starts with it.
-local function take(stream, server)
-  local publication, name = stream.here or stream.copy, stream.name
+local function newTaker(server, name)
+  local taker = {}
   local sound, pictures = false, false -- true: they have begun
   local soundConfiguration, pictureConfiguration
-  return publication:handle {
-    onAudio = function(_, time, packet)
-      if not sound then
-        if isSoundConfiguration(packet) then
-          soundConfiguration = packet
-          return
-        end
-        sound = true
-        if soundConfiguration then server:send("clusterAudio", name, time, soundConfiguration) end
+
+  function taker.onAudio(_, time, packet)
+    if not sound then
+      if isSoundConfiguration(packet) then
+        soundConfiguration = packet
+        return
       end
-      server:send("clusterAudio", name, time, packet)
-    end,
-    onVideo = function(_, time, packet)
-      if not pictures then
-        if isPictureConfiguration(packet) then
-          pictureConfiguration = packet
-          return
-        elseif not isKeyFrame(packet) then
-          return
-        end
-        pictures = true
-        if pictureConfiguration then server:send("clusterVideo", name, time, pictureConfiguration) end
+      sound = true
+      if soundConfiguration then server:send("clusterAudio", name, time, soundConfiguration) end
+    end
+    server:send("clusterAudio", name, time, packet)
+  end
+
+  function taker.onVideo(_, time, packet)
+    if not pictures then
+      if isPictureConfiguration(packet) then
+        pictureConfiguration = packet
+        return
+      elseif not isKeyFrame(packet) then
+        return
       end
-      server:send("clusterVideo", name, time, packet)
-    end,
-    onData = function(_, handler, packet) server:send("clusterData", name, packet) end,
-  }
+      pictures = true
+      if pictureConfiguration then server:send("clusterVideo", name, time, pictureConfiguration) end
+    end
+    server:send("clusterVideo", name, time, packet)
+  end
+
+  function taker.onData(_, handler, packet) server:send("clusterData", name, packet) end
+
+  return taker
+end
+
+-- open keeps the first second of a stream for the servers that hear of it only now: they get it from its beginning.
+local function open(stream, publication)
+  local opening = { packets = {}, bytes = 0, takers = {} }
+
+  function opening.stopIfUnused()
+    if not opening.packets and not next(opening.takers) then opening.handlers:release() end
+  end
+
+  function opening.close()
+    opening.packets = nil
+    opening.stopIfUnused()
+  end
+
+  local function keep(event)
+    return function(_, first, packet)
+      for _, taker in pairs(opening.takers) do taker[event](nil, first, packet) end
+      if not opening.packets then return end
+      local time = type(first) == "number" and first or opening.first
+      opening.first, opening.tick = opening.first or time, opening.tick or ticks
+      opening.bytes = opening.bytes + #packet
+      if opening.bytes > MAX_OPENING or (time and time - opening.first > OPENING) then
+        opening.close()
+      else
+        opening.packets[#opening.packets + 1] = { event, first, packet }
+      end
+    end
+  end
+
+  opening.handlers = publication:handle { onAudio = keep("onAudio"), onVideo = keep("onVideo"), onData = keep("onData") }
+  stream.opening = opening
+end
+
+-- take sends the media of a stream to a server; fresh: it had nothing of it so far.
+local function take(stream, server, fresh)
+  local taker = newTaker(server, stream.name)
+  local opening = stream.opening
+  if fresh and opening and opening.packets then
+    for _, packet in ipairs(opening.packets) do taker[packet[1]](nil, packet[2], packet[3]) end
+    opening.takers[server] = taker
+    stream.takers[server] = function()
+      opening.takers[server] = nil
+      opening.stopIfUnused()
+    end
+    return
+  end
+  local publication = stream.here or stream.copy
+  local handlers = publication:handle { onAudio = taker.onAudio, onVideo = taker.onVideo, onData = taker.onData }
+  stream.takers[server] = function() handlers:release() end
+end
+
+-- dropAll ends what is sent of a stream, when it ends itself.
+local function dropAll(stream)
+  for server in pairs(stream.takers) do drop(stream, server) end
+  if stream.opening then stream.opening.handlers:release() end
+  stream.opening = nil
 end
 
 -- ask asks for the media of a copy, or says that it is not needed any more.
 local function ask(stream, from, on)
   stream.asked = on or nil
   local link = links.get(from)
-  if link and link.id then from:send("clusterWant", stream.name, stream.instance, on) end
+  if link and link.id then from:send("clusterWant", stream.name, stream.instance, on, not stream.begun and not stream.known) end
 end
 
 local function closeCopy(stream)
   local copy = stream.copy
   if not copy then return end
-  for server in pairs(stream.takers) do drop(stream, server) end
+  dropAll(stream)
   if stream.asked and stream.routes[stream.from] then ask(stream, stream.from, false) end
   stream.copy, stream.asked = nil, nil
   closing = true
@@ -154,8 +220,10 @@ end
 
 local function openCopy(stream)
   making = stream.name
+  stream.begun, stream.known = false, false
   stream.copy = mona:publish(stream.name) -- nil: somebody was faster
   making = nil
+  if stream.copy then open(stream, stream.copy) end
 end
 
 -- tell tells a server of a stream, or that it is gone, if it does not know yet. instead: collect into a list.
@@ -245,12 +313,13 @@ end
 -- begin and finish follow the publications of this server.
 local function begin(publication, publisher, instance)
   local stream = streamOf(publication.name)
-  for server in pairs(stream.takers) do drop(stream, server) end
+  dropAll(stream)
   if not instance then
     mona.clusterSerial = mona.clusterSerial + 1
     instance = id .. "-" .. mona.clusterSerial
   end
   publication.clusterInstance = instance -- not from the metadata
+  if publisher ~= "unknown" and mona.servers.count > 0 then open(stream, publication) end
   stream.instance, stream.here, stream.publisher, stream.from, stream.asked = instance, publication, publisher, nil, nil
   update(stream)
 end
@@ -259,7 +328,7 @@ local function finish(publication, publisher)
   local stream = streams.get(publication.name)
   if not stream or not stream.here then return end
   if stream.publisher ~= publisher and stream.publisher ~= "unknown" then return end -- somebody has followed already
-  for server in pairs(stream.takers) do drop(stream, server) end
+  dropAll(stream)
   stream.here, stream.publisher = nil, nil
   update(stream, nil, stream.instance)
 end
@@ -356,18 +425,23 @@ function functions.clusterGone(server, name, ended)
   if route then forget(stream, server, ended == route.instance) end
 end
 
-function functions.clusterWant(server, name, instance, on)
+function functions.clusterWant(server, name, instance, on, fresh)
   local stream = streams.get(name)
   if not stream then return end
   drop(stream, server)
   local ours = stream.here or (stream.copy and stream.from ~= server)
-  if on and ours and stream.instance == instance then stream.takers[server] = take(stream, server) end
+  if on and ours and stream.instance == instance then
+    if not fresh then stream.known = true end
+    take(stream, server, fresh)
+  end
   update(stream)
 end
 
 local function copyOf(server, name)
   local stream = streams.get(name)
-  return stream and stream.from == server and stream.asked and stream.copy
+  if not stream or stream.from ~= server or not stream.asked or not stream.copy then return nil end
+  stream.begun = true
+  return stream.copy
 end
 
 function functions.clusterAudio(server, name, time, packet)
@@ -400,8 +474,6 @@ function functions.clusterBye(server)
   leave(server)
 end
 
-local ticks = 0
-
 mona:handle {
   onPublish = function(client, publication)
     if publication.name ~= making then begin(publication, client or "script") end
@@ -411,7 +483,7 @@ mona:handle {
     if closing then return end
     local stream = streams.get(publication.name)
     if stream and stream.copy == publication and not stream.here then -- another script closed our copy
-      for server in pairs(stream.takers) do drop(stream, server) end
+      dropAll(stream)
       if stream.asked then ask(stream, stream.from, false) end
       stream.copy = nil
       return
@@ -431,6 +503,10 @@ mona:handle {
 
   onManage = function()
     ticks = ticks + 1
+    for _, stream in streams.pairs() do
+      local opening = stream.opening
+      if opening and opening.tick and opening.tick + 2 <= ticks then opening.close() end
+    end
     if ticks % 2 == 0 then adopt() end
   end,
 
