@@ -6,7 +6,8 @@
 -- put right: it works for more than two servers, sends metadata and codec configuration to a server that joins late,
 -- and survives an edit. Every stream goes to every server behind the one where it is published, whether somebody plays
 -- it or not, and never back: cluster.publications does without both. Servers that are connected in a ring are safe, as
--- a name that is in use is not copied.
+-- a name that is in use is not copied. The messages are those of the published application, so each server may also be
+-- a MonaServer 1.x that runs that.
 --
 --   [cluster]
 --   viewers = 400  ; optional: as many clients play here; the next one is refused with the address of the next server
@@ -33,13 +34,13 @@ local function attach(publication)
   local name = publication.name
   if not nextServer or senders.get(name) then return end
   local server = nextServer
-  server:send("chainPublish", name)
+  server:send("publish", name)
   -- It begins with the metadata and the codec configuration, if the stream runs already.
   senders.set(name, publication:handle {
-    onAudio = function(_, time, packet) server:send("chainAudio", name, time, packet) end,
-    onVideo = function(_, time, packet) server:send("chainVideo", name, time, packet) end,
+    onAudio = function(_, time, packet) server:send("audio", name, time, packet) end,
+    onVideo = function(_, time, packet) server:send("video", name, time, packet) end,
     -- With exactly two arguments the second one is the whole message, metadata included, ready for pushData.
-    onData = function(_, handler, packet) server:send("chainData", name, packet) end,
+    onData = function(_, handler, packet) server:send("data", name, handler, packet) end,
   })
 end
 
@@ -48,7 +49,7 @@ local function detach(name)
   if not sender then return end
   senders.set(name, nil)
   sender:release()
-  if nextServer then nextServer:send("chainUnpublish", name) end
+  if nextServer then nextServer:send("unpublish", name) end
 end
 
 local function attachAll()
@@ -57,13 +58,13 @@ end
 
 local functions = {}
 
-function functions.chainPublish(server, name)
+function functions.publish(server, name)
   local copies = previous.get(server)
   -- No copy: the name is in use here, perhaps because servers are connected in a ring.
   if type(name) == "string" and not copies.get(name) then copies.set(name, mona:publish(name)) end
 end
 
-function functions.chainUnpublish(server, name)
+function functions.unpublish(server, name)
   local copies = previous.get(server)
   local copy = type(name) == "string" and copies.get(name)
   if not copy then return end
@@ -79,7 +80,10 @@ local function push(method)
   end
 end
 
-functions.chainAudio, functions.chainVideo, functions.chainData = push("pushAudio"), push("pushVideo"), push("pushData")
+functions.audio, functions.video = push("pushAudio"), push("pushVideo")
+
+local pushData = push("pushData")
+function functions.data(server, name, handler, packet) pushData(server, name, packet) end
 
 local events = {
   -- For our copies, too: that is how a stream gets to the third server.
