@@ -617,3 +617,45 @@ func TestClusterChain(t *testing.T) {
 		r.notLogged("not running")
 	}
 }
+
+// What is over leaves nothing behind, neither streams nor members nor servers.
+func TestClusterForgets(t *testing.T) {
+	m := newMesh(t, 3, clusterFiles(t, allModules))
+	m.links("AB BC CA")
+	group, raw := groupID(7)
+	weights := func() (w [3]uint64) {
+		for i, r := range m {
+			r.engine.do(r.engine.root, func() { w[i] = r.engine.weigh(r.engine.root) })
+		}
+		return w
+	}
+	round := func(n int) {
+		m[0].lua("", fmt.Sprintf(`for i = 1, 300 do mona:publish("stream%d-" .. i):close() end`, n))
+		m[1].lua("", fmt.Sprintf(`list = {} for i = 1, 300 do list[i] = mona:publish("other%d-" .. i) end`, n))
+		l := m[1].meet(false, fmt.Sprintf("192.0.2.1:%d", 1000+n), nil)
+		for i := range 300 {
+			id := amf.String(fmt.Sprintf("%032d", 300*n+i))
+			m[1].engine.ServerCall(l, "clusterJoin", []amf.Value{amf.String(strings.Repeat("\a", 32)), id}, 64, func() {})
+		}
+		m.run(0)
+		m[1].expect("", `mona.groups("`+group+`").count, mona.groups(`+raw+`):size()`, "300,300")
+		m[1].lua("", `for _, p in ipairs(list) do p:close() end list = nil`)
+		l.end(nil)
+		m.run(0)
+		m.everywhere("mona.publications.count, mona.groups.count", "0,0")
+	}
+	for n := range 3 { // tables are copied now and then
+		round(n)
+	}
+	before := weights()
+	for n := range 3 {
+		round(3 + n)
+	}
+	after := weights()
+	for i := range m {
+		if after[i] > before[i]+128<<10 {
+			t.Errorf("server %c holds %d bytes, %d before 1800 more streams and members", 'A'+i, after[i], before[i])
+		}
+	}
+	m.clean()
+}
