@@ -14,6 +14,7 @@ type turnState struct {
 	calls   int // calls of Lua under way
 	took    time.Duration
 	cleanup []func() // run when the event returns
+	args    []lua.LValue
 	outbox
 }
 

@@ -162,65 +162,6 @@ func (e *Engine) onClient(conn *netconn.Conn, size int, must bool, f func(c *cli
 	})
 }
 
-// Call implements netconn.App.
-func (e *Engine) Call(now rtmfp.Time, r *netconn.CallRequest) {
-	if !e.postTask(r.Conn().Path(), false, task{call: r, size: 512}) {
-		r.Error(now, busy)
-	}
-}
-
-// rpc calls the function that scripts stored on the client. Its events and members are not for the
-// client to call.
-func (e *Engine) rpc(r *netconn.CallRequest) {
-	c := e.objects.byConn[r.Handle()]
-	if c == nil {
-		return
-	}
-	fn := c.obj.function(r.Name)
-	if fn == nil || clientEvents[r.Name] {
-		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.NotFound(now) })
-		return
-	}
-	args := make([]lua.LValue, 1, 1+len(r.Args))
-	args[0] = c.obj.ud
-	args = e.conv.AppendFromAMF(args, r.Args...)
-	c.calls = append(c.calls, r)
-	c.writer.answered = false
-	results, err := e.call(fn, args...)
-	c.calls = c.calls[:len(c.calls)-1]
-	if err != nil {
-		e.scriptError(c.app, r.Name, err)
-		text := errorText(err)
-		c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Error(now, text) })
-		return
-	}
-	if c.writer.answered {
-		if len(results) > 0 {
-			e.warn(c.app, r.Name, "values returned after writer:writeMessage are not sent")
-		}
-		return
-	}
-	values, size := make([]amf.Value, len(results)), 0
-	for i, v := range results {
-		values[i] = e.conv.ToAMF(v)
-		if addSize(&size, values[i]); size > maxMessage {
-			e.scriptErrorText(c.app, r.Name, resultTooLong)
-			c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Error(now, resultTooLong) })
-			return
-		}
-	}
-	c.post(e, func(now rtmfp.Time, _ *netconn.Conn) { r.Result(now, values...) })
-}
-
-const resultTooLong = "the result is too long"
-
-// clientEvents are the functions on a client that the server calls.
-var clientEvents = map[string]bool{
-	"onAddressChanged": true, "onJoinGroup": true, "onUnjoinGroup": true, "onPublish": true, "onUnpublish": true,
-	"onSubscribe": true, "onUnsubscribe": true, "onManage": true, "onRead": true, "onWrite": true, "onMessage": true,
-	"onConnection": true, "onDisconnection": true,
-}
-
 // AddressChanged implements netconn.App.
 func (e *Engine) AddressChanged(_ rtmfp.Time, conn *netconn.Conn, old netip.AddrPort) {
 	addr := conn.Addr()
