@@ -64,7 +64,7 @@ func (e *Engine) hostOf(text string, wait time.Duration) (netip.Addr, error) {
 	if wait < 0 || !isHostName(host) {
 		return netip.Addr{}, fmt.Errorf("invalid ip %s", text)
 	}
-	return e.objects.dns.get(host, wait)
+	return e.objects.dns.get(host, wait, e.watch.Done())
 }
 
 // isHostName keeps what cannot be a host name away from the resolver.

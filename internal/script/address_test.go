@@ -184,7 +184,7 @@ func TestResolver(t *testing.T) {
 		}
 		get := func(wait time.Duration, want string) {
 			t.Helper()
-			a, err := r.get("a.com", wait)
+			a, err := r.get("a.com", wait, nil)
 			got := a.String()
 			if err != nil {
 				got = err.Error()
@@ -224,22 +224,22 @@ func TestResolver(t *testing.T) {
 			t.Error(lookups)
 		}
 
-		if _, err := r.get("b.com", 2*time.Second); err == nil || err.Error() != "no such host" {
+		if _, err := r.get("b.com", 2*time.Second, nil); err == nil || err.Error() != "no such host" {
 			t.Error(err)
 		}
 		set("192.0.2.9", time.Second)
-		if _, err := r.get("b.com", noWait); err == nil {
+		if _, err := r.get("b.com", noWait, nil); err == nil {
 			t.Error("asked again at once")
 		}
 		pass(dnsRetry + time.Second)
-		if a, err := r.get("b.com", 2*time.Second); err != nil || a.String() != "192.0.2.9" || lookups != 1 {
+		if a, err := r.get("b.com", 2*time.Second, nil); err != nil || a.String() != "192.0.2.9" || lookups != 1 {
 			t.Error(a, err, lookups)
 		}
 
 		set("192.0.2.9", time.Hour)
 		busy := 0
 		for i := range 3 * dnsRunning {
-			if _, err := r.get(fmt.Sprint("host", i), noWait); errors.Is(err, errDNSBusy) {
+			if _, err := r.get(fmt.Sprint("host", i), noWait, nil); errors.Is(err, errDNSBusy) {
 				busy++
 			}
 		}
@@ -249,7 +249,7 @@ func TestResolver(t *testing.T) {
 		pass(dnsTimeout + time.Second)
 		set("192.0.2.9", 0)
 		for i := range 2 * dnsHosts {
-			_, _ = r.get(fmt.Sprint("many", i), time.Second)
+			_, _ = r.get(fmt.Sprint("many", i), time.Second, nil)
 		}
 		if len(r.hosts) > dnsHosts {
 			t.Error(len(r.hosts))

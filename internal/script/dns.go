@@ -50,8 +50,8 @@ func (r *resolver) init() {
 	}
 }
 
-// get returns the address of a host, waiting up to wait if it is not known.
-func (r *resolver) get(host string, wait time.Duration) (netip.Addr, error) {
+// get returns the address of a host, waiting up to wait if it is not known, and not after stop is closed.
+func (r *resolver) get(host string, wait time.Duration, stop <-chan struct{}) (netip.Addr, error) {
 	r.mu.Lock()
 	h := r.hosts[host]
 	if h == nil {
@@ -89,6 +89,7 @@ func (r *resolver) get(host string, wait time.Duration) (netip.Addr, error) {
 			defer r.mu.Unlock()
 			return h.addr, h.err
 		case <-timer.C:
+		case <-stop:
 		}
 	}
 	return netip.Addr{}, fmt.Errorf("%s: %w", host, errResolving)

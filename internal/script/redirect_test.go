@@ -152,6 +152,17 @@ func TestRedirectionNames(t *testing.T) {
 	r.logged("the address of this server is not known")
 }
 
+// A call that waits for a name is interrupted like any other.
+func TestNameInterrupted(t *testing.T) {
+	r := newRig(t, files{"main.lua": ``}, func(c *Config) { c.Budget = 20 * time.Millisecond })
+	r.answerDNS(nil)
+	start := time.Now()
+	_, err := r.tryLua("", `for i = 1, 8 do pcall(mona.createIPAddressWithDNS, mona, "never" .. i .. ".a.com") end`)
+	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "interrupted") || took > dnsWait {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
 func (r *rig) handshake(path, query string, attempts int) string {
 	r.t.Helper()
 	text := "not called"
