@@ -107,12 +107,13 @@ func (b *bystanders) call() {
 	}
 }
 
-// noticed returns the longest that something took since the positions of mark, when all of that is over.
+// noticed returns the longest that something took since the positions of mark, when all of that is over that is under way.
 func (b *bystanders) noticed(answers, delays int) (answer, delay time.Duration) {
 	frames := b.sent.Load()
+	answered, _ := b.mark()
 	until(b.t, "answer and frame", func() bool {
 		a, d := b.mark()
-		return a > answers && d >= int(frames)*len(b.players)
+		return a > answered && d >= int(frames)*len(b.players)
 	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
