@@ -200,3 +200,38 @@ func TestDisconnectionOrder(t *testing.T) {
 		t.Error(c.err)
 	}
 }
+
+// Keepalive periods that onConnection returns are told to the client, which keeps to them.
+func TestKeepalivePeriods(t *testing.T) {
+	packets := map[int]int{}
+	for _, seconds := range []int{5, 200} {
+		r := newRig(t, files{"main.lua": fmt.Sprintf(`function onConnection() return {keepaliveServer = %d, keepalivePeer = 250} end`, seconds)},
+			func(c *Config) { c.Params = map[string]string{"RTMFP.keepaliveServer": "15", "RTMFP.keepalivePeer": "10"} })
+		c := r.connect(netconn.ClientConfig{URL: "rtmfp://10.0.0.1/", PeerAddresses: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.5:5")}})
+		r.run(10 * time.Second)
+		r.Filter = func(from, _ netip.AddrPort, _ []byte) bool {
+			if from == c.node.Addr() {
+				packets[seconds]++
+			}
+			return true
+		}
+		r.run(100 * time.Second)
+		if c.closed {
+			t.Error(c.err)
+		}
+	}
+	if often, seldom := packets[5], packets[200]; often < 15 || seldom > 8 {
+		t.Errorf("%d packets at 5 s, %d at 200 s", often, seldom)
+	}
+}
+
+// onManage is for the root application only.
+func TestManage(t *testing.T) {
+	r := newRig(t, files{
+		"main.lua":   `ticks = 0 function onManage() ticks = ticks + 1 end children("a")`,
+		"a/main.lua": `ticks = 0 function onManage() ticks = ticks + 1 end`,
+	})
+	r.engine.manage()
+	r.expect("", "ticks", "1")
+	r.expect("/a", "ticks", "0")
+}
