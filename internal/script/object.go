@@ -158,6 +158,12 @@ func (e *Engine) index(L *lua.LState) int {
 		return 0
 	}
 	if o.gone {
+		if name, ok := L.Get(2).(lua.LString); ok {
+			if m, ok := o.class.members[string(name)]; ok && m.fn != nil {
+				L.Push(m.fn) // its call complains
+				return 1
+			}
+		}
 		e.complain(zerolog.ErrorLevel, o.class.name+" object deleted")
 		return 0
 	}

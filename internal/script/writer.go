@@ -65,7 +65,7 @@ func (w *writer) send(e *Engine, L *lua.LState, size int, f func(rtmfp.Time, *ne
 	c := w.client
 	size += wordOverhead
 	switch {
-	case w.closed:
+	case w.closed || c.writer.closed: // the main one takes the others along
 		e.complain(zerolog.ErrorLevel, "writer is closed, nothing written")
 		return
 	case !e.mayWrite(size):
