@@ -206,7 +206,9 @@ func TestKeepalivePeriods(t *testing.T) {
 	packets := map[int]int{}
 	for _, seconds := range []int{5, 200} {
 		r := newRig(t, files{"main.lua": fmt.Sprintf(`function onConnection() return {keepaliveServer = %d, keepalivePeer = 250} end`, seconds)},
-			func(c *Config) { c.Params = map[string]string{"RTMFP.keepaliveServer": "15", "RTMFP.keepalivePeer": "10"} })
+			func(c *Config) {
+				c.Params = map[string]string{"RTMFP.keepaliveServer": "15", "RTMFP.keepalivePeer": "10"}
+			})
 		c := r.connect(netconn.ClientConfig{URL: "rtmfp://10.0.0.1/", PeerAddresses: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.5:5")}})
 		r.run(10 * time.Second)
 		r.Filter = func(from, _ netip.AddrPort, _ []byte) bool {

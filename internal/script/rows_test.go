@@ -152,7 +152,9 @@ func TestPropertyValues(t *testing.T) {
 	s.data("@setDataFrame", amf.String("onMetaData"), &amf.Array{
 		Dense: []amf.Value{amf.String("first")},
 		Named: []amf.Member{
-			{Name: "width", Value: amf.Number(640)}, {Name: "nothing", Value: amf.Null{}}, {Name: "when", Value: &amf.Date{Millis: 5000}},
+			{Name: "width", Value: amf.Number(640)},
+			{Name: "nothing", Value: amf.Null{}},
+			{Name: "when", Value: &amf.Date{Millis: 5000}},
 			{Name: "list", Value: &amf.Array{Dense: []amf.Value{amf.Number(1), amf.Bool(true)}, Named: []amf.Member{{Name: "n", Value: amf.String("x")}}}},
 		},
 	})

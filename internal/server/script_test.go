@@ -94,6 +94,24 @@ func TestConfigsOfScripts(t *testing.T) {
 	}
 }
 
+// The root application, and no other, hears of the time that passes.
+func TestManageTick(t *testing.T) {
+	count := "ticks = 0 function onManage() ticks = ticks + 1 end "
+	d := startDaemonWith(t, map[string]string{
+		"main.lua":      count,
+		"live/main.lua": count + "function onConnection(client) function client:ticks() return super.ticks, ticks end end",
+	}, "")
+	p := visit(t, d.addr)
+	var r netconn.Result
+	until(t, "onManage", func() bool {
+		r, _ = p.call("ticks")
+		return r.Err != nil || r.Value() != amf.Value(amf.Number(0))
+	})
+	if r.Err != nil || len(r.Values) != 2 || r.Values[1] != amf.Value(amf.Number(0)) {
+		t.Errorf("%v, %v", r.Values, r.Err)
+	}
+}
+
 func text(v amf.Value) string {
 	if amf.KindOf(v) == amf.KindNull {
 		return "<nil>"
