@@ -125,6 +125,27 @@ func TestMonaAMF(t *testing.T) {
 	r.expect("", `mona:fromAMF(mona:toAMF(mona.configs)).a`, "1") // views of plain values are
 }
 
+// A table that contains itself is what it was when it is read again; a client gets null at that place.
+func TestMonaAMFCycles(t *testing.T) {
+	r := newRig(t, files{"main.lua": `
+		loop = {1, x = {"deep"}}
+		loop.self, loop.x.up = loop, loop
+		object = {name = "o"} object.me = object
+		dictionary = {__size = 1} dictionary[dictionary] = "self"
+		shared = {"s"}
+		function onConnection(client) function client:get() return loop end end`})
+	for _, f := range []string{"toAMF", "toAMF0"} {
+		r.lua("", `a, b, c, d, e = mona:fromAMF(mona:`+f+`({"first"}, loop, object, dictionary, "last"))`)
+		r.expect("", `a[1], b[1], b.self == b, b.x[1], b.x.up == b, c.name, c.me == c, d[d], d.__size, e`, "first,1,true,deep,true,o,true,self,1,last")
+		r.lua("", `a, b = mona:fromAMF(mona:`+f+`({shared, shared}, shared))`)
+		r.expect("", `a[1][1], a[2][1], b[1], a[1] == a[2]`, "s,s,s,false") // written in full: every reader agrees on that
+	}
+	r.notLogged("cannot be sent")
+	c := r.dial("rtmfp://10.0.0.1/")
+	r.same("in a call", c.answer("get"), `[1 x=["deep" up=null] self=null]`)
+	r.logged("a table inside itself cannot be sent")
+}
+
 func TestMonaFormats(t *testing.T) {
 	r := newRig(t, files{"main.lua": `err = "" function onError(text) err = text end`})
 	r.expectAll("", [][2]string{
