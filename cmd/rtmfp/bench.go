@@ -87,6 +87,7 @@ func (c *call) benchFlags() *benchFlags {
 	f := new(benchFlags)
 	fs := c.fs
 	fs.IntVar(&f.PID, "pid", 0, "process `id` of the server, when it runs on this machine: its processor time and memory are measured")
+	fs.IntVar(&f.FarPID, "farpid", 0, "process `id` of a second server that takes part")
 	fs.DurationVar(&f.Time, "time", 10*time.Second, "measure for this `time`")
 	fs.DurationVar(&f.Warmup, "warmup", 2*time.Second, "let things go on for this `time` before measuring")
 	fs.IntVar(&f.Parallel, "parallel", 64, "connects under way at once")
@@ -136,6 +137,8 @@ func (f *benchFlags) check() error {
 		return usagef("-threads %d: must be 0 to 256", f.Threads)
 	case f.PID < 0:
 		return usagef("-pid %d is negative", f.PID)
+	case f.FarPID < 0:
+		return usagef("-farpid %d is negative", f.FarPID)
 	}
 	return nil
 }

@@ -11,15 +11,14 @@ var benchMesh = &command{
 	load: true, long: `Publishes streams at the server of URL and plays them at the server of FARURL, which must get them from the first:
 both servers are connected and run an application that passes streams on. Some clients play at the first server, too.
 The result is what arrived at the second server, how much later than at the first, and what a message costs both.
-Calls that an application answers with the help of another server are measured with 'rtmfp bench rpc' and the name of
-the function.
+Give -pid and -farpid. What calls cost that make one server tell another something is measured with 'rtmfp bench rpc',
+-farpid and the name of the function.
 `,
 	prepare: func(c *call) func(context.Context, []string) error {
 		f := c.benchFlags()
 		fan := fanoutFlags(c.fs)
 		s := new(bench.Mesh)
 		c.fs.IntVar(&s.Direct, "direct", 10, "of the clients that play, so many more at the first server")
-		c.fs.IntVar(&f.FarPID, "farpid", 0, "process `id` of the second server, when it runs on this machine")
 		return func(ctx context.Context, args []string) error {
 			if err := c.expect(args, 2, 2); err != nil {
 				return err

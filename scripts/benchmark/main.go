@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -45,13 +46,19 @@ func run(ctx context.Context) error {
 	}
 	guard := fs.Bool("guard", false, "compare with the stored ratios instead, and fail when one is much worse")
 	store := fs.Bool("store", false, "with -guard: store the ratios instead of comparing")
-	rounds := fs.Int("rounds", 3, "repeat everything so often; medians count")
+	rounds := fs.Int("rounds", 3, "repeat so often; medians count")
+	only := fs.String("only", "", "measure only what matches this regular `expression`: fanout, \"fanout 1000, tcserver\", connect …")
+	full := fs.Bool("full", false, "repeat everything; otherwise what hardly needs it is measured once")
 	quick := fs.Bool("quick", false, "fewer sizes, shorter")
 	wait := fs.Duration("wait", 20*time.Second, "wait this long at most for a quiet machine before each measurement")
 	results := fs.String("results", "", "keep all results in this `file` (JSON)")
 	from := fs.String("from", "", "measure nothing, write the report from this `file` of results")
 	docs := fs.String("docs", "docs", "folder of the report")
 	flag.Parse()
+	filter, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	if *from != "" {
 		s, err := load(*from)
 		if err != nil {
@@ -63,7 +70,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{dir: dir, log: os.Stderr, wait: *wait, programs: programs{tcserver: os.Getenv("TCSERVER"), mona: os.Getenv("MONASERVER")}}
+	l := &lab{dir: dir, log: os.Stderr, wait: *wait, full: *full, only: filter, programs: programs{tcserver: os.Getenv("TCSERVER"), mona: os.Getenv("MONASERVER")}}
 	for _, name := range []string{l.tcserver, l.mona} {
 		if name != "" {
 			if _, err := exec.LookPath(name); err != nil {

@@ -13,6 +13,7 @@ type job struct {
 	HMAC    bool   `json:"hmac"`
 	Threads int    `json:"threads,omitempty"`
 
+	once     bool // in the first round only
 	scenario string
 	flags    []string
 }
@@ -34,17 +35,19 @@ const (
 	setGroup     = "group"
 	setPubs      = "publications"
 	setMesh      = "mesh"
+	setMeshRPC   = "mesh calls"
 )
 
 // Sizes of the sets.
 var (
-	listeners    = []int{10, 100, 300, 600, 1000, 1500, 2000}
+	listeners    = []int{10, 100, 300, 600, 1000, 2000}
 	idleClients  = []int{100, 1000, 10000}
 	publications = []int{1, 10, 50, 200}
 )
 
 const (
-	mainListeners = 1000 // of the table
+	mainListeners = 1000
+	fewListeners  = 300 // which all servers can do
 	mainClients   = 1000
 	pubListeners  = 200 // of all publications together
 	connects      = 3000
@@ -53,7 +56,7 @@ const (
 
 // plan is everything that is measured in one round; servers of the same set come one after the other.
 func plan(have []string, quick bool) (jobs []job) {
-	time := "8s"
+	time := "6s"
 	if quick {
 		time = "3s"
 	}
@@ -77,17 +80,18 @@ func plan(have []string, quick bool) (jobs []job) {
 		add(job{Set: setConnect, scenario: "handshakes", Server: s, HMAC: hmac}, "-count", number(connects), "-time", "60s")
 	})
 	for _, n := range listeners {
-		if quick && n != mainListeners && n != 100 {
+		if quick && n != mainListeners && n != fewListeners {
 			continue
 		}
+		once := n != mainListeners && n != fewListeners
 		each(func(s string, hmac bool) {
 			if hmac && n != mainListeners {
 				return
 			}
 			if s == have[0] {
-				add(job{Set: setFloor, scenario: "floor", X: n, HMAC: hmac}, "-listeners", number(n))
+				add(job{Set: setFloor, scenario: "floor", X: n, HMAC: hmac, once: once}, "-listeners", number(n))
 			}
-			add(job{Set: setFanout, scenario: "fanout", Server: s, X: n, HMAC: hmac}, "-listeners", number(n))
+			add(job{Set: setFanout, scenario: "fanout", Server: s, X: n, HMAC: hmac, once: once}, "-listeners", number(n))
 		})
 	}
 	for _, n := range idleClients {
@@ -98,29 +102,30 @@ func plan(have []string, quick bool) (jobs []job) {
 			if hmac && n != mainClients {
 				return
 			}
-			add(job{Set: setIdle, scenario: "idle", Server: s, X: n, HMAC: hmac}, "-clients", number(n), "-warmup", "3s")
+			add(job{Set: setIdle, scenario: "idle", Server: s, X: n, HMAC: hmac, once: n != mainClients}, "-clients", number(n), "-warmup", "3s")
 		})
 	}
 	for _, s := range have {
 		if s == ours {
-			add(job{Set: setFlood, scenario: "handshakes", Server: s, HMAC: true}, "-rate", "50", "-flood", number(floodRate), "-timeout", "5s")
+			add(job{Set: setFlood, scenario: "handshakes", Server: s, HMAC: true, once: true}, "-rate", "50", "-flood", number(floodRate), "-timeout", "5s")
 		}
 		if s == tc {
 			continue // no scripts, no introductions
 		}
 		add(job{Set: setRPC, scenario: "rpc", Server: s}, "-pending", "4")
-		add(job{Set: setIntroduce, scenario: "introduce", Server: s})
-		add(job{Set: setGroup, scenario: "group", Server: s})
+		add(job{Set: setIntroduce, scenario: "introduce", Server: s, once: true})
+		add(job{Set: setGroup, scenario: "group", Server: s, once: true})
+		add(job{Set: setMeshRPC, scenario: "rpc", Server: s, once: true}, "-method", "tell", "-rate", "5000")
 		add(job{Set: setMesh, scenario: "mesh", Server: s}, "-listeners", "1", "-direct", "1", "-rate", "1000", "-publications", "1")
 	}
 	if !quick {
 		for _, threads := range []int{1, 2} {
-			add(job{Set: setConnect, scenario: "handshakes", Server: ours, HMAC: true, Threads: threads}, "-count", number(connects), "-time", "60s")
-			add(job{Set: setFanout, scenario: "fanout", Server: ours, X: mainListeners, HMAC: true, Threads: threads}, "-listeners", number(mainListeners))
-			add(job{Set: setRPC, scenario: "rpc", Server: ours, HMAC: true, Threads: threads}, "-pending", "4")
+			add(job{Set: setConnect, scenario: "handshakes", Server: ours, HMAC: true, Threads: threads, once: true}, "-count", number(connects), "-time", "60s")
+			add(job{Set: setFanout, scenario: "fanout", Server: ours, X: mainListeners, HMAC: true, Threads: threads, once: true}, "-listeners", number(mainListeners))
+			add(job{Set: setRPC, scenario: "rpc", Server: ours, HMAC: true, Threads: threads, once: true}, "-pending", "4")
 		}
 		for _, n := range publications {
-			add(job{Set: setPubs, scenario: "fanout", Server: ours, X: n, HMAC: true}, "-publications", number(n), "-listeners", number(pubListeners))
+			add(job{Set: setPubs, scenario: "fanout", Server: ours, X: n, HMAC: true, once: true}, "-publications", number(n), "-listeners", number(pubListeners))
 		}
 	}
 	return jobs

@@ -44,8 +44,12 @@ func (s *session) rounds() (n int) {
 	return n
 }
 
-// table makes a Markdown table. Columns in which nothing was measured are left out.
+// table makes a Markdown table. Columns in which nothing was measured are left
+// out; without rows there is no table.
 func table(head []string, rows [][]string) string {
+	if len(rows) == 0 {
+		return ""
+	}
 	var b strings.Builder
 	var keep []int
 	for i := range head {

@@ -12,6 +12,12 @@ function onConnection(client)
     function publication:onVideo(time, packet) server:send("video", name, time, packet) end
     function publication:onAudio(time, packet) server:send("audio", name, time, packet) end
   end
+  -- tell tells the next server something, and does not wait.
+  function client:tell(text)
+    if not nextServer then error("no next server") end
+    nextServer:send("told", text)
+    return true
+  end
   function client:onUnpublish(publication)
     if nextServer then nextServer:send("unpublish", publication.name) end
   end
@@ -23,6 +29,7 @@ function onServerConnection(server)
     return
   end
   server.copies = {}
+  function server:told(text) self.count = (self.count or 0) + 1 end
   function server:publish(name) self.copies[name] = mona:publish(name) end
   function server:unpublish(name)
     if self.copies[name] then self.copies[name]:close() end

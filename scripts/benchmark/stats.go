@@ -44,6 +44,20 @@ func exponentiation(r *bench.Result) (float64, bool) {
 	return r.Floor.Exponentiation, true
 }
 
+func farCPU(r *bench.Result) (float64, bool) {
+	if r.Far == nil || r.Done == 0 {
+		return 0, false
+	}
+	return r.Far.PerUnit, true
+}
+
+// meshCPU is the processor time of both servers.
+func meshCPU(r *bench.Result) (float64, bool) {
+	near, ok := cpuPerUnit(r)
+	far, ok2 := farCPU(r)
+	return near + far, ok && ok2
+}
+
 func cpuShare(r *bench.Result) (float64, bool) {
 	if r.Server == nil {
 		return 0, false

@@ -117,7 +117,7 @@ func (p *plot) svg() string {
 	text(&b, (left+plotWidth-right)/2, plotHeight-12, "middle", p.x, "")
 	text(&b, 16, (top+plotHeight-bottom)/2, "middle", p.y, fmt.Sprintf(`transform="rotate(-90 16 %d)"`, (top+plotHeight-bottom)/2))
 	for _, v := range x.ticks() {
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1[1]f" y2="%d" stroke="#ddd"/>`+"\n", x.at(v), top, plotHeight-bottom)
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d" stroke="#ddd"/>`+"\n", x.at(v), top, plotHeight-bottom)
 		text(&b, x.at(v), plotHeight-bottom+18, "middle", label(v), "")
 	}
 	for _, v := range y.ticks() {

@@ -166,25 +166,16 @@ func (s *session) meshTable() string {
 			return f(r.Hop), true
 		}
 	}
-	far := func(r *bench.Result) (float64, bool) {
-		if r.Far == nil || r.Done == 0 {
-			return 0, false
-		}
-		return r.Far.PerUnit, true
-	}
-	both := func(r *bench.Result) (float64, bool) {
-		a, ok := cpuPerUnit(r)
-		b, ok2 := far(r)
-		return a + b, ok && ok2
-	}
 	var rows [][]string
-	for _, server := range s.servers(setMesh) {
-		k := key{setMesh, server, 0, false, 0}
-		rows = append(rows, []string{
-			server, show(s.get(k, both), "%.1f"), show(s.get(k, cpuPerUnit), "%.1f"), show(s.get(k, far), "%.1f"),
-			show(s.get(k, hop(func(h *bench.Hop) float64 { return h.AddedP50 })), "%.2f"),
-			show(s.get(k, hop(func(h *bench.Hop) float64 { return h.AddedP99 })), "%.2f"), show(s.get(k, loss), "%.2f"),
-		})
+	for _, set := range []string{setMesh, setMeshRPC} {
+		for _, server := range s.servers(set) {
+			k := key{set, server, 0, false, 0}
+			rows = append(rows, []string{
+				map[string]string{setMesh: "message", setMeshRPC: "call"}[set], server, show(s.get(k, meshCPU), "%.1f"), show(s.get(k, cpuPerUnit), "%.1f"), show(s.get(k, farCPU), "%.1f"),
+				show(s.get(k, hop(func(h *bench.Hop) float64 { return h.AddedP50 })), "%.2f"),
+				show(s.get(k, hop(func(h *bench.Hop) float64 { return h.AddedP99 })), "%.2f"), show(s.get(k, loss), "%.2f"),
+			})
+		}
 	}
-	return table([]string{"servers", "µs per message", "first server", "second server", "hop adds, p50 ms", "p99 ms", "lost, %"}, rows)
+	return table([]string{"what", "servers", "µs each, both servers", "first server", "second server", "hop adds, p50 ms", "p99 ms", "lost, %"}, rows)
 }

@@ -43,7 +43,7 @@ func (s *session) targets() string {
 			"≤ 2000", v, ok, v <= 2000 && lost <= 5, "%.0f")
 	}
 	for _, hmac := range []bool{true, false} {
-		for _, x := range []int{300, mainListeners} {
+		for _, x := range []int{fewListeners, mainListeners} {
 			h := fmt.Sprintf(", %d listeners, HMAC %s", x, onOff(hmac))
 			a := key{setFanout, ours, x, hmac, 0}
 			ratio("processor time per message / "+tc+h, 0.4, a, key{setFanout, tc, x, hmac, 0}, cpuPerUnit)
@@ -75,6 +75,10 @@ func (s *session) targets() string {
 	}
 	v, ok = value(rpc, p99)
 	atMost("calls into Lua, p99, ms", 10, v, ok, "%.1f")
+	both := func(server string) key { return key{setMesh, server, 0, false, 0} }
+	if v, ok := s.ratio(both(ours), both(mona), meshCPU); ok {
+		add("processor time of both servers per forwarded message / "+mona, "< 1.00", v, ok, v < 1, "%.2f")
+	}
 	return table([]string{"what", "wanted", "measured", "reached"}, rows)
 }
 
