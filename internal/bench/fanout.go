@@ -125,12 +125,18 @@ func (p *publisher) tick(now, due rtmfp.Time) {
 
 // listeners counts what arrives at the clients of one worker.
 type listeners struct {
-	got  atomic.Uint64
+	all  atomic.Uint64 // ever
+	got  atomic.Uint64 // of those sent while measuring
 	hist *histogram
 }
 
 func (l *listeners) frame(now rtmfp.Time, _ media.Kind, _ uint32, body *rtmfp.Buffer) {
-	if at, flags, ok := stampOf(body.Bytes()); ok && flags&counted != 0 {
+	at, flags, ok := stampOf(body.Bytes())
+	if !ok {
+		return
+	}
+	l.all.Add(1)
+	if flags&counted != 0 {
 		l.got.Add(1)
 		l.hist.record(now.Sub(at))
 	}
@@ -156,8 +162,23 @@ func (f *Fanout) run(ctx context.Context, r *run) error {
 	r.result.Clients = int(r.connected.Load())
 	r.checkSecured()
 	start(r, pubs)
-	err = r.measure(ctx, func() { on.Store(true) }, func() { on.Store(false) })
+	err = r.measureFanout(ctx, &on, audience)
 	f.count(r, pubs, audience)
+	return err
+}
+
+// measureFanout also counts what arrives in the time that is measured, whenever it was sent: that is what
+// the processor time was used for.
+func (r *run) measureFanout(ctx context.Context, on *atomic.Bool, a *audience) error {
+	var before, after uint64
+	err := r.measure(ctx, func() {
+		on.Store(true)
+		before = a.all()
+	}, func() {
+		on.Store(false)
+		after = a.all()
+	})
+	r.inTime(after - before)
 	return err
 }
 
@@ -206,6 +227,13 @@ type audience struct {
 func (a *audience) got() (n uint64) {
 	for _, l := range a.parts {
 		n += l.got.Load()
+	}
+	return n
+}
+
+func (a *audience) all() (n uint64) {
+	for _, l := range a.parts {
+		n += l.all.Load()
 	}
 	return n
 }

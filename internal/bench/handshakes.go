@@ -82,7 +82,7 @@ func (h *Handshakes) run(ctx context.Context, r *run) error {
 	r.checkSecured()
 	r.result.Clients = int(r.connected.Load())
 	r.result.Expected, r.result.Done = started, r.done.Load()
-	r.measured.done = inTime
+	r.inTime(inTime)
 	r.result.Latency = r.total().latency()
 	if flood != nil {
 		r.note("%d hellos of the flood were sent, %.0f/s", flood.sent.Load(), float64(flood.sent.Load())/flood.lasted().Seconds())

@@ -181,7 +181,12 @@ type callCounts struct {
 
 // loop measures clients that ask and wait, and counts what they did.
 func (r *run) loop(ctx context.Context, c *callCounts, patience time.Duration) error {
-	err := r.measure(ctx, func() { c.on.Store(true) }, func() { c.on.Store(false) })
+	var inTime uint64
+	err := r.measure(ctx, func() { c.on.Store(true) }, func() {
+		c.on.Store(false)
+		inTime = c.answered.Load()
+	})
+	r.inTime(inTime)
 	pending := func() uint64 { return c.made.Load() - c.answered.Load() }
 	for end := time.Now().Add(patience); pending() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		time.Sleep(5 * time.Millisecond)

@@ -47,7 +47,7 @@ func (s *Mesh) run(ctx context.Context, r *run) error {
 	r.result.Clients = int(r.connected.Load())
 	r.checkSecured()
 	start(r, pubs)
-	err = r.measure(ctx, func() { on.Store(true) }, func() { on.Store(false) })
+	err = r.measureFanout(ctx, &on, audience)
 	hop := s.compare(r, pubs, direct)
 	s.count(r, pubs, audience)
 	if l := r.result.Latency; l != nil && hop.Direct != nil {

@@ -108,7 +108,8 @@ type phase struct {
 	own     time.Duration
 	busiest float64
 	machine time.Duration // of all processors
-	done    uint64        // units in that time, if it differs from all
+	done    uint64        // units in that time
+	sampled bool          // done is set; otherwise it is all that were done
 	server  usage         // cpu is what it used in the phase, the rest what it had at the end
 	far     usage
 }
@@ -157,6 +158,13 @@ func (m *meter) end() error {
 	p.far.cpu -= m.far.cpu
 	m.r.measured = p
 	return err
+}
+
+// inTime sets how many units were done in the phase, if it took place.
+func (r *run) inTime(n uint64) {
+	if r.measured.wall > 0 {
+		r.measured.done, r.measured.sampled = n, true
+	}
 }
 
 // fail counts an error by its text.
@@ -212,7 +220,7 @@ func (r *run) merge(list []*histogram) *histogram {
 func (r *run) finish() {
 	p, res := &r.measured, &r.result
 	res.Seconds = round(p.wall.Seconds(), 3)
-	if p.done == 0 {
+	if !p.sampled {
 		p.done = res.Done
 	}
 	if res.Seconds > 0 && r.scenario.Name() != "idle" {
@@ -244,7 +252,7 @@ func (r *run) serverUsage(p *proc, pid int, before, u usage) *ServerUsage {
 		PID: pid, CPU: round(u.cpu.Seconds(), 3), Share: round(float64(u.cpu)/float64(r.measured.wall), 4),
 		RSSBefore: before.rss, RSS: u.rss, Threads: u.threads,
 	}
-	if r.result.Rate > 0 {
+	if r.result.Rate > 0 { // also: something was done
 		s.PerUnit = round(float64(u.cpu.Nanoseconds())/1e3/float64(r.measured.done), 3)
 	}
 	if r.result.Clients > 0 {
