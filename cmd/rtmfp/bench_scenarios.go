@@ -36,8 +36,8 @@ func fanoutFlags(fs *flag.FlagSet) *bench.Fanout {
 
 var benchFanout = benchScenario("fanout", "publish streams and play each many times",
 	`Publishes streams of messages at a steady rate and plays them with many clients. Each message carries the time it was
-written, so that the result tells what arrived, what was lost, how late it was (from the publisher's write to the
-listener), and the server's processor time for each message delivered and memory for each client.
+written, so that the result tells what arrived, what was lost, how late it was (from the publisher's write until it is in
+the listener's socket), and the server's processor time for each message delivered and memory for each client.
 `, func(fs *flag.FlagSet) bench.Scenario { return fanoutFlags(fs) })
 
 var benchIdle = benchScenario("idle", "connect clients that do nothing",

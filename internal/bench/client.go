@@ -21,6 +21,7 @@ type Client struct {
 	session *rtmfp.Session
 	conn    *netconn.Client
 	control *rtmfp.RecvFlow // the first flow of the server
+	arrived rtmfp.Time      // when the kernel had the datagram that is being handled: what we take to read it is not the server's fault
 	timer   alarm
 	dirty   bool
 	leaving bool
@@ -90,6 +91,7 @@ func (c *Client) close(now rtmfp.Time) {
 
 func (c *Client) timeout(now rtmfp.Time) {
 	if t := c.ep.NextTimeout(); t != 0 && t <= now {
+		c.arrived = now
 		c.ep.HandleTimeout(now)
 		c.touch()
 		c.events(now)

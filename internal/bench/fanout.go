@@ -130,7 +130,7 @@ type listeners struct {
 	hist *histogram
 }
 
-func (l *listeners) frame(now rtmfp.Time, _ media.Kind, _ uint32, body *rtmfp.Buffer) {
+func (l *listeners) frame(arrived rtmfp.Time, body *rtmfp.Buffer) {
 	at, flags, ok := stampOf(body.Bytes())
 	if !ok {
 		return
@@ -138,7 +138,7 @@ func (l *listeners) frame(now rtmfp.Time, _ media.Kind, _ uint32, body *rtmfp.Bu
 	l.all.Add(1)
 	if flags&counted != 0 {
 		l.got.Add(1)
-		l.hist.record(now.Sub(at))
+		l.hist.record(arrived.Sub(at))
 	}
 }
 
@@ -255,7 +255,8 @@ func (f *Fanout) listen(ctx context.Context, r *run, t Target) (*audience, error
 		n: f.Listeners, stage: "connecting listeners", target: t,
 		joined: func(m *member, now rtmfp.Time) {
 			l := a.parts[m.i%len(a.parts)]
-			m.stream(now, netconn.StreamConfig{OnFrame: l.frame}, netconn.CodePlayStart, func(now rtmfp.Time, s *netconn.ClientStream) error {
+			cfg := netconn.StreamConfig{OnFrame: func(_ rtmfp.Time, _ media.Kind, _ uint32, body *rtmfp.Buffer) { l.frame(m.arrived, body) }}
+			m.stream(now, cfg, netconn.CodePlayStart, func(now rtmfp.Time, s *netconn.ClientStream) error {
 				return s.Play(now, f.name(m.i))
 			})
 		},

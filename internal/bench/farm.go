@@ -79,6 +79,12 @@ func NewFarm(cfg Config) (*Farm, error) {
 // Now returns the time on the farm's clock, which is never 0.
 func (f *Farm) Now() rtmfp.Time { return rtmfp.Time(time.Hour + time.Since(f.start)) }
 
+// clocks returns the time on the farm's clock and the Unix time in ns, of the same moment.
+func (f *Farm) clocks() (rtmfp.Time, int64) {
+	t := time.Now()
+	return rtmfp.Time(time.Hour + t.Sub(f.start)), t.UnixNano()
+}
+
 // Close ends all goroutines; sessions that are open just fall silent. See Hang.
 func (f *Farm) Close() error {
 	for _, w := range f.workers {

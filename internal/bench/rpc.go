@@ -70,7 +70,7 @@ func (c *caller) call(begun rtmfp.Time) {
 		if count {
 			c.c.answered.Add(1)
 			c.r.done.Add(1)
-			c.hist.record(now.Sub(begun))
+			c.hist.record(c.arrived.Sub(begun))
 			if r.Err != nil {
 				c.c.errs.Add(1)
 			}

@@ -20,6 +20,8 @@ const (
 	bufferSize = 4 << 20
 	// spread is how many loopback addresses share a socket.
 	spread = 256
+	// controlSize has room for the control messages that come with a datagram: its address, its time.
+	controlSize = 128
 	// patience is how long a full send buffer is waited for.
 	patience = 10 // ms
 )
@@ -57,7 +59,7 @@ type network struct {
 	msg    [ioBatch]message
 	addr   [ioBatch]unix.RawSockaddrInet6
 	vec    [ioBatch]unix.Iovec
-	ctl    [ioBatch]control
+	ctl    [ioBatch][controlSize]byte
 	in     []byte
 	outMsg [ioBatch]message
 	outSA  [ioBatch]unix.RawSockaddrInet6
@@ -136,6 +138,7 @@ func (n *network) openSocket(v6, many bool) (*socket, error) {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, o, size) // as much as the system allows
 	}
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) // more, for root
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)    // without it the time of reading has to do
 	if s.many {
 		err = os.NewSyscallError("setsockopt IP_PKTINFO", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1))
 	}
@@ -233,7 +236,7 @@ func (n *network) read(s *socket) int {
 	for i := range n.msg {
 		h := &n.msg[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
-		h.SetControllen(int(unsafe.Sizeof(control{})))
+		h.SetControllen(controlSize)
 	}
 	for {
 		k, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&n.msg[0])), ioBatch, unix.MSG_DONTWAIT, 0, 0)
@@ -247,24 +250,43 @@ func (n *network) read(s *socket) int {
 	}
 }
 
-// datagram returns a datagram of the batch, where it came from, and the client it is for, which may be
-// nil.
-func (n *network) datagram(s *socket, i int) ([]byte, netip.AddrPort, *Client) {
-	b := n.in[i*readSize:][:n.msg[i].len]
+// datagram is one that was received.
+type datagram struct {
+	data []byte
+	from netip.AddrPort
+	to   *Client // nil = nobody
+	// at is when the kernel had it, in ns of Unix time; 0 = unknown.
+	at int64
+}
+
+// datagram returns a datagram of the batch.
+func (n *network) datagram(s *socket, i int) datagram {
+	d := datagram{data: n.in[i*readSize:][:n.msg[i].len]}
+	to := netip.Addr{} // what clients that do not share a socket have
+	for rest := n.ctl[i][:n.msg[i].hdr.Controllen]; len(rest) >= unix.SizeofCmsghdr; {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&rest[0]))
+		size := int(h.Len)
+		if size < unix.SizeofCmsghdr || size > len(rest) {
+			break
+		}
+		data := rest[unix.SizeofCmsghdr:size]
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			to = netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Addr)
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
+			d.at = (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano()
+		}
+		rest = rest[min((size+7)&^7, len(rest)):]
+	}
 	a := &n.addr[i]
 	if s.v6 {
-		return b, netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), swap16(a.Port)), s.clients[netip.Addr{}]
+		d.from = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), swap16(a.Port))
+	} else {
+		a4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(a))
+		d.from = netip.AddrPortFrom(netip.AddrFrom4(a4.Addr), swap16(a4.Port))
 	}
-	a4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(a))
-	from := netip.AddrPortFrom(netip.AddrFrom4(a4.Addr), swap16(a4.Port))
-	if !s.many {
-		return b, from, s.clients[netip.Addr{}]
-	}
-	c := &n.ctl[i]
-	if c.hdr.Level != unix.IPPROTO_IP || c.hdr.Type != unix.IP_PKTINFO {
-		return b, from, nil
-	}
-	return b, from, s.clients[netip.AddrFrom4(c.info.Addr)]
+	d.to = s.clients[to]
+	return d
 }
 
 // swap16 turns a port in network order, read as native, into a number.

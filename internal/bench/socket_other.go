@@ -38,9 +38,16 @@ func (n *network) wake()                                    {}
 func (n *network) wait(time.Duration) ([]readyEvent, error) { return nil, errPlatform }
 func (n *network) awake(int32) bool                         { return false }
 func (n *network) read(*socket) int                         { return 0 }
-func (n *network) datagram(*socket, int) ([]byte, netip.AddrPort, *Client) {
-	return nil, netip.AddrPort{}, nil
+
+type datagram struct {
+	data []byte
+	from netip.AddrPort
+	to   *Client
+	at   int64
 }
+
+func (n *network) datagram(*socket, int) datagram { return datagram{} }
+
 func (n *network) write(*socket, []rtmfp.Datagram, []netip.Addr) int { return 0 }
 
 func cpuTime() time.Duration { return 0 }

@@ -131,14 +131,19 @@ func (w *worker) receive() error {
 		}
 		for range maxReads {
 			n := w.net.read(s)
-			now := w.farm.Now()
+			now, wall := w.farm.clocks()
 			for j := range n {
-				b, from, c := w.net.datagram(s, j)
-				if c != nil {
-					c.ep.HandleDatagram(now, b, from)
-					c.touch()
-					c.events(now)
+				d := w.net.datagram(s, j)
+				c := d.to
+				if c == nil {
+					continue
 				}
+				if c.arrived = now; d.at != 0 {
+					c.arrived = now.Add(-time.Duration(max(wall-d.at, 0)))
+				}
+				c.ep.HandleDatagram(now, d.data, d.from)
+				c.touch()
+				c.events(now)
 			}
 			w.flush(now)
 			if n < ioBatch {
