@@ -20,6 +20,7 @@ type host struct {
 	spent   time.Duration
 	clock   bool
 	packets int // received
+	drop    int // key agreements to drop
 	ev      rtmfp.Event
 }
 
@@ -66,6 +67,11 @@ func (w *wireRig) events(h *host) {
 		case !ok:
 			return
 		case ev.Kind == rtmfp.EventKeyAgreement:
+			if h.drop > 0 && ev.Job.MayDrop() {
+				h.drop--
+				h.ep.DropKeyAgreement(w.now, ev.Job)
+				continue
+			}
 			ev.Job.Run()
 			h.ep.HandleKeyAgreement(w.now, ev.Job)
 		case h.on != nil:

@@ -76,7 +76,7 @@ func (c *Config) setDefaults() {
 	defD(&c.IdleLimit, DefaultIdleLimit)
 	def(&c.RecvCapacity, DefaultRecvCapacity)
 	def(&c.MaxSessions, 1<<20)
-	def(&c.MaxKeying, 64)
+	def(&c.MaxKeying, 4096)
 	def(&c.MaxFlows, 1024)
 	def(&c.MaxQueued, 64<<20)
 	def(&c.MaxBuffered, 32<<20)

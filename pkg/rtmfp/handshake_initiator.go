@@ -204,8 +204,8 @@ func (s *Session) handleRHello(now Time, c *rhello, from netip.AddrPort) {
 	rnd, sec := e.cfg.Rand, e.cfg.Security
 	o.working = true
 	j := &KeyAgreement{
-		session: s,
-		run:     func(j *KeyAgreement) { j.keying, j.err = newInitiatorKeying(rnd, id, cert, sec) },
+		session: s, group: id.commonGroup(cert),
+		run: func(j *KeyAgreement) { j.keying, j.err = newInitiatorKeying(rnd, id, cert, sec) },
 	}
 	if id.isStatic() {
 		j.Run() // nothing to compute
@@ -285,7 +285,7 @@ func (s *Session) handleOpening(now Time, b []byte, from netip.AddrPort) {
 		o.working = true
 		keying := o.keying
 		s.e.emit(Event{Kind: EventKeyAgreement, Session: s, Job: &KeyAgreement{
-			session: s, farID: c.responderSID, skrc: bytes.Clone(c.skrc),
+			session: s, farID: c.responderSID, group: keying.group, skrc: bytes.Clone(c.skrc),
 			run: func(j *KeyAgreement) { j.keys, j.err = keying.finish(j.skrc) },
 		}})
 	}

@@ -109,6 +109,11 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 	if !e.mayReplace(now, c, cert.fingerprint, from) {
 		return
 	}
+	work, err := newResponderKeying(e.cfg.Identity, cert, bytes.Clone(c.skic), e.cfg.Security)
+	if err != nil {
+		e.counters.KeyingsFailed.Add(1)
+		return
+	}
 	if len(e.keying) >= e.cfg.MaxKeying {
 		e.counters.KeyingsDropped.Add(1) // the initiator tries again
 		return
@@ -122,10 +127,10 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 		e.forward(owner, datagram, from)
 		return
 	}
-	id, sec, rnd := e.cfg.Identity, e.cfg.Security, e.cfg.Rand
+	rnd := e.cfg.Rand
 	j := &KeyAgreement{
-		from: from, stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: bytes.Clone(c.skic),
-		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = respondKeying(rnd, id, j.cert, j.skic, sec) },
+		from: from, stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: work.skic, group: work.group,
+		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = work.finish(rnd) },
 	}
 	e.keying[from] = j // before our own opening may end, so that the claim stays
 	if e.glare(cert, from) {

@@ -6,10 +6,11 @@ import "net/netip"
 // endpoint's goroutine. Run touches nothing the endpoint uses; give the job back with
 // Endpoint.HandleKeyAgreement.
 type KeyAgreement struct {
-	run  func(*KeyAgreement)
-	skrc []byte
-	keys *sessionKeys
-	err  error
+	run   func(*KeyAgreement)
+	group uint64
+	skrc  []byte
+	keys  *sessionKeys
+	err   error
 
 	session *Session         // initiator
 	keying  *initiatorKeying // the result of the first half
@@ -20,6 +21,22 @@ type KeyAgreement struct {
 	isid  uint32
 	cert  *certificate
 	skic  []byte
+}
+
+// Group is the Diffie-Hellman group of the job, which says how long it takes: about 0.2, 1 or 15 ms with group 2, 14
+// or 16.
+func (j *KeyAgreement) Group() uint64 { return j.group }
+
+// MayDrop reports whether the job may be given to DropKeyAgreement instead of being run: the far end will ask again.
+func (j *KeyAgreement) MayDrop() bool { return j.session == nil }
+
+// DropKeyAgreement takes back a job that was not run because there is too much to do. As if its packet had been
+// lost, nothing of it stays.
+func (e *Endpoint) DropKeyAgreement(now Time, j *KeyAgreement) {
+	e.now = now
+	e.counters.KeyingsDropped.Add(1)
+	delete(e.keying, j.from)
+	e.unclaim(j.from)
 }
 
 // Run does the work. Any goroutine may call it, once.

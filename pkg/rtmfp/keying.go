@@ -115,48 +115,68 @@ func (ik *initiatorKeying) wipe() {
 // returns a different answer to the same SKIC, so the caller keeps the first. It is expensive unless it
 // fails, for cheap reasons are checked first.
 func respondKeying(rand io.Reader, id *Identity, initiatorCert *certificate, skic []byte, sec Security) (skrc []byte, k *sessionKeys, err error) {
+	rk, err := newResponderKeying(id, initiatorCert, skic, sec)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rk.finish(rand)
+}
+
+// responderKeying is the responder's part of a key agreement as far as it costs nothing.
+type responderKeying struct {
+	id        *Identity
+	skic      []byte
+	near      keyComponent
+	agreement agreement
+	group     uint64
+	public    []byte // the initiator's; may alias its certificate or SKIC
+}
+
+// newResponderKeying checks an initiator's certificate and SKIC, which it keeps.
+func newResponderKeying(id *Identity, initiatorCert *certificate, skic []byte, sec Security) (*responderKeying, error) {
 	far, err := parseKeyComponent(skic)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	near, ok := answerComponent(&sec, far)
-	if !ok {
-		return nil, nil, errKeying
+	rk := &responderKeying{id: id, skic: skic}
+	var ok bool
+	if rk.near, ok = answerComponent(&sec, far); !ok {
+		return nil, errKeying
 	}
-	a, ok := agree(&sec, &near, far)
-	if !ok {
-		return nil, nil, errKeying
+	if rk.agreement, ok = agree(&sec, &rk.near, far); !ok {
+		return nil, errKeying
 	}
-	group, public, err := initiatorPublic(initiatorCert, far)
-	if err != nil {
-		return nil, nil, err
+	if rk.group, rk.public, err = initiatorPublic(initiatorCert, far); err != nil {
+		return nil, err
 	}
-	skrc = near.appendNegotiation(nil)
+	if id.isStatic() && id.staticPair(rk.group) == nil || !id.isStatic() && !id.cert.supports(rk.group) {
+		return nil, errGroup
+	}
+	return rk, nil
+}
 
-	pair := id.staticPair(group)
+// finish makes the answer and the keys. It is expensive.
+func (rk *responderKeying) finish(rand io.Reader) (skrc []byte, k *sessionKeys, err error) {
+	id := rk.id
+	skrc = rk.near.appendNegotiation(nil)
+	pair := id.staticPair(rk.group)
 	if id.isStatic() {
-		if pair == nil {
-			return nil, nil, errGroup
-		}
 		if skrc, err = appendRandom(skrc, rand); err != nil {
 			return nil, nil, err
 		}
 	} else {
-		if !id.cert.supports(group) {
-			return nil, nil, errGroup
-		}
-		if pair, err = id.ephemeral.acquire(rand, group, skic); err != nil {
+		if pair, err = id.ephemeral.acquire(rand, rk.group, rk.skic); err != nil {
 			return nil, nil, err
 		}
 		defer id.ephemeral.release(pair)
-		skrc = appendGroupKey(skrc, keyOptionPublicKey, group, pair.public)
+		skrc = appendGroupKey(skrc, keyOptionPublicKey, rk.group, pair.public)
 	}
-	secret, err := sharedSecret(pair, public)
+	secret, err := sharedSecret(pair, rk.public)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer clear(secret)
-	return skrc, deriveKeys(secret, skrc, skic, a), nil
+	return skrc, deriveKeys(secret, skrc, rk.skic, rk.agreement), nil
 }
 
 // answerComponent returns the responder's side of the negotiation.

@@ -164,7 +164,9 @@ func (s *Shard) events(now rtmfp.Time) {
 		}
 		ev := &s.event
 		if ev.Kind == rtmfp.EventKeyAgreement {
-			s.t.workers.add(s, ev.Job)
+			if !s.t.workers.add(s, ev.Job) {
+				s.ep.DropKeyAgreement(now, ev.Job)
+			}
 			continue
 		}
 		s.handler.HandleEvent(now, ev)
