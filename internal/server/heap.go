@@ -65,7 +65,7 @@ const (
 // for a moment.
 func gcPercent(set int, live, allocated uint64) int {
 	live = max(live, minGarbage)
-	room := min(max(live/4, minGarbage, allocated/collections), max(live, fullGarbage))
+	room := min(max(live/3, minGarbage, allocated/collections), max(live, fullGarbage))
 	want := int(room * 100 / live)
 	if want < set {
 		want = max(want, set-max(set/8, 1))

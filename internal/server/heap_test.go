@@ -9,7 +9,7 @@ import (
 )
 
 // Where much is allocated as much garbage may gather as is in use, and some megabytes in a small heap; where little is,
-// a quarter.
+// a third.
 func TestGCPercent(t *testing.T) {
 	const mb = 1 << 20
 	for _, c := range []struct {
@@ -18,9 +18,9 @@ func TestGCPercent(t *testing.T) {
 	}{
 		{0, 0, 100},
 		{2 * mb, 0, 50},
-		{4 * mb, 0, 25},
-		{100 * mb, 0, 25},
-		{100 * mb, 40 * mb, 25},
+		{4 * mb, 0, 33},
+		{100 * mb, 0, 33},
+		{100 * mb, 40 * mb, 33},
 		{2 * mb, 100 * mb, 200},
 		{4 * mb, 100 * mb, 100},
 		{100 * mb, 1000 * mb, 100},
@@ -37,8 +37,8 @@ func TestGCPercent(t *testing.T) {
 	if got := gcPercent(100, 100*mb, 0); got < 80 || got > 90 {
 		t.Errorf("falls from 100 to %d %% at once", got)
 	}
-	if got := gcPercent(25, 100*mb, 1000*mb); got != 100 {
-		t.Errorf("rises from 25 to %d %% only", got)
+	if got := gcPercent(33, 100*mb, 1000*mb); got != 100 {
+		t.Errorf("rises from 33 to %d %% only", got)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestHeap(t *testing.T) {
 		runtime.GC() // after which the size of the heap is known
 		<-time.After(60 * heapLook)
 		synctest.Wait()
-		if percent := debug.SetGCPercent(100); percent != 25 {
+		if percent := debug.SetGCPercent(100); percent != 33 {
 			t.Errorf("%d %% of a heap at rest", percent)
 		}
 		if err := p.Shutdown(t.Context()); err != nil {
