@@ -21,6 +21,10 @@ type conn struct {
 	batchIO
 }
 
+// readBuffer is the receive buffer in bytes if nothing else is wished: a crowd of clients answers at once
+// what was sent to all of them, and each lost acknowledgement costs a retransmission or two.
+const readBuffer = 4 << 20
+
 // listen opens a socket on addr. One that joins shares the address with a socket that share was called
 // for.
 func listen(addr netip.AddrPort, join bool, buffer int) (*conn, error) {
@@ -37,7 +41,9 @@ func listen(addr netip.AddrPort, join bool, buffer int) (*conn, error) {
 		return nil, err
 	}
 	u := pc.(*net.UDPConn)
-	if buffer > 0 {
+	if buffer == 0 {
+		u.SetReadBuffer(readBuffer) // as much of it as the system allows
+	} else {
 		if err := u.SetReadBuffer(buffer); err != nil {
 			u.Close()
 			return nil, fmt.Errorf("udp: receive buffer of %d bytes: %w", buffer, err)

@@ -18,10 +18,9 @@ import (
 // batchIO is recvmmsg and sendmmsg with everything they need kept, so that nothing is allocated per
 // datagram. golang.org/x/net allocates two objects for each one read.
 type batchIO struct {
-	// The socket is held as a file: one of package net allocates an error for each wait that a
-	// deadline ends, and that is how every post wakes the shard.
-	file *os.File
-	raw  syscall.RawConn
+	fd     int // the socket; the shard's goroutine alone uses it
+	waiter *waiter
+	closed bool
 
 	in      [readBatch]message
 	inAddr  [readBatch]unix.RawSockaddrInet6
@@ -39,9 +38,7 @@ type batchIO struct {
 	sent    int
 	gso     bool // several datagrams to one address go out as one message
 	err     error
-	waitFn  func(fd uintptr) bool
-	tryFn   func(fd uintptr)
-	writeFn func(fd uintptr) bool
+	send    func() // sendAll; tests break it
 }
 
 // message is struct mmsghdr.
@@ -58,16 +55,15 @@ type control struct {
 
 // init takes over the socket of u.
 func (c *conn) init(u *net.UDPConn) error {
-	file, err := u.File()
-	if err != nil {
+	var err error
+	if c.fd, err = duplicate(u); err != nil {
 		return err
 	}
-	if c.raw, err = file.SyscallConn(); err != nil {
-		file.Close()
+	if c.waiter, err = newWaiter(c.fd); err != nil {
+		unix.Close(c.fd)
 		return err
 	}
-	u.Close() // file is a duplicate
-	c.file = file
+	u.Close()
 	c.inBuf = make([]byte, readBatch*readSize)
 	for i := range c.in {
 		c.inVec[i].Base = &c.inBuf[i*readSize]
@@ -81,54 +77,76 @@ func (c *conn) init(u *net.UDPConn) error {
 	for i := range c.out {
 		c.out[i].hdr.Name = (*byte)(unsafe.Pointer(&c.outAddr[i]))
 	}
-	c.waitFn = c.recv
-	c.tryFn = func(fd uintptr) { c.recv(fd) }
-	c.writeFn = c.sendAll
+	c.send = c.sendAll
 	// Not vital: it counts what the receive buffer had no room for.
-	c.raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) })
+	unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	return nil
 }
 
-func (c *conn) close() error { return c.file.Close() }
+// duplicate returns a file descriptor for the socket of u, which the runtime knows nothing of.
+func duplicate(u *net.UDPConn) (fd int, err error) {
+	rc, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if cerr := rc.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); cerr != nil {
+		return 0, cerr
+	}
+	return fd, os.NewSyscallError("fcntl", err)
+}
 
-func (c *conn) setReadDeadline(t time.Time) { c.file.SetReadDeadline(t) }
+// close belongs to the shard's goroutine; before that runs, to who made the socket.
+func (c *conn) close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	return errors.Join(c.waiter.set.Close(), os.NewSyscallError("close", unix.Close(c.fd)))
+}
 
-// read fills the batch. If wait is set it waits for a datagram, the deadline or wake. What has arrived is
-// read in any case: deadlines that follow each other closely must not keep datagrams waiting. The
-// result is false when the socket is closed.
+func (c *conn) setReadDeadline(t time.Time) { c.waiter.setDeadline(t) }
+
+// read fills the batch. If wait is set and nothing has arrived, it waits for a datagram, the deadline or
+// wake. The result is false when the socket is closed.
 func (c *conn) read(wait bool) bool {
 	c.n, c.err = 0, nil
-	if wait {
-		err := c.raw.Read(c.waitFn)
-		if err == nil {
-			return true
-		}
+	if c.closed {
+		return false
+	}
+	if c.recv(); !wait || c.n > 0 || c.err != nil {
+		return true
+	}
+	if err := c.waiter.sleep(); err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return false
 		}
 		c.woken = true
 	}
-	return c.raw.Control(c.tryFn) == nil
+	c.recv()
+	return true
 }
 
-func (c *conn) recv(fd uintptr) (done bool) {
+// recv fills the batch with what has arrived.
+func (c *conn) recv() {
 	for i := range c.in {
 		h := &c.in[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(int(unsafe.Sizeof(control{})))
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.in[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.in[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			c.n = int(n)
-			return true
+			return
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return false
+			return
 		default:
 			c.err = os.NewSyscallError("recvmmsg", errno)
-			return true
+			return
 		}
 	}
 }
@@ -176,9 +194,7 @@ func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
 	c.toSend, c.sent = c.prepare(list, counters), 0
 	for c.sent < c.toSend {
 		c.err = nil
-		if err := c.raw.Write(c.writeFn); err != nil {
-			return // closed
-		}
+		c.send()
 		counters.Writes.Add(1)
 		switch {
 		case c.err == nil:
@@ -255,10 +271,8 @@ func (c *conn) setSegment(i, k, size int) {
 
 // enableGSO turns on UDP_SEGMENT if the kernel knows it.
 func (c *conn) enableGSO() {
-	c.raw.Control(func(fd uintptr) {
-		_, err := unix.GetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT)
-		c.gso = err == nil
-	})
+	_, err := unix.GetsockoptInt(c.fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+	c.gso = err == nil
 }
 
 func (c *conn) encodeAddr(i int, to netip.AddrPort) bool {
@@ -279,31 +293,35 @@ func (c *conn) encodeAddr(i int, to netip.AddrPort) bool {
 	return true
 }
 
-func (c *conn) sendAll(fd uintptr) (done bool) {
+// sendAll sends the prepared messages up to the first that is refused, which c.err tells.
+func (c *conn) sendAll() {
 	for c.sent < c.toSend {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&c.out[c.sent])), uintptr(c.toSend-c.sent), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.out[c.sent])), uintptr(c.toSend-c.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			c.sent += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return false
+			c.waiter.writable()
 		default:
 			c.err = os.NewSyscallError("sendmmsg", errno)
-			return true
+			return
 		}
 	}
-	return true
 }
 
 // share lets other sockets of this user bind the same address from now on. The first one is bound alone,
 // so that a port in use is found out, be it shared by those who have it or not.
-func (c *conn) share() error { return reusePort(c.raw) }
+func (c *conn) share() error { return reuse(c.fd) }
+
+func reuse(fd int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+}
 
 func reusePort(rc syscall.RawConn) error {
 	var err error
 	if cerr := rc.Control(func(fd uintptr) {
-		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+		err = reuse(int(fd))
 	}); cerr != nil {
 		return cerr
 	}

@@ -4,16 +4,18 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
 
 const (
-	readBatch   = 32   // datagrams read by one system call
+	readBatch   = 64   // datagrams read by one system call
 	writeBatch  = 32   // datagrams written by one system call
 	readSize    = 2048 // bytes; longer datagrams are cut and so fail their integrity check
 	maxForwards = 1024 // datagrams of other shards waiting
-	maxFlush    = 8    // batches written before the socket is read again
+	maxReads    = 8    // batches read before something is sent
+	maxFlush    = 2    // batches written before the socket is read again: a crowd that answers fills it fast
 	maxSpare    = 4096 // posts a shard keeps room for
 )
 
@@ -28,6 +30,7 @@ type Shard struct {
 	batch   *rtmfp.Batch
 
 	counters Counters
+	trickle  trickle
 	more     bool        // the endpoint had more to send than one flush takes
 	event    rtmfp.Event // being handled; kept here so that it is not allocated each time
 
@@ -118,15 +121,11 @@ func (s *Shard) run() {
 	defer s.conn.close()
 	s.more = true // send first what the handler began when it was made
 	for {
-		if !s.conn.read(s.sleep()) {
+		if !s.conn.read(s.rest()) {
 			return
 		}
 		now := s.t.Now()
-		s.counters.Reads.Add(1)
-		for i := range s.conn.received(&s.counters) {
-			b, from := s.conn.datagram(i)
-			s.ep.HandleDatagram(now, b, from)
-		}
+		s.receive(now)
 		if t := s.ep.NextTimeout(); t != 0 && t <= now {
 			s.ep.HandleTimeout(now)
 		}
@@ -141,14 +140,44 @@ func (s *Shard) run() {
 	}
 }
 
-// sleep decides whether the next read may wait. If it may, it sets the read deadline to the next
-// timeout and lets Post wake the reader.
-func (s *Shard) sleep() (wait bool) {
-	next := s.ep.NextTimeout()
-	if s.more || next != 0 && next <= s.t.Now() {
+// receive handles what has arrived.
+func (s *Shard) receive(now rtmfp.Time) {
+	for range maxReads {
+		s.counters.Reads.Add(1)
+		n := s.conn.received(&s.counters)
+		for i := range n {
+			b, from := s.conn.datagram(i)
+			s.ep.HandleDatagram(now, b, from)
+		}
+		s.trickle.datagrams(now, n)
+		if n < readBatch || !s.conn.read(false) {
+			return
+		}
+	}
+}
+
+// rest decides whether the next read may wait, after a pause where that pays.
+func (s *Shard) rest() (wait bool) {
+	if !s.idle() {
 		return false
 	}
-	s.conn.setDeadline(s.t, next)
+	if s.trickle.gather() {
+		time.Sleep(gatherTime)
+		return false
+	}
+	return s.sleep()
+}
+
+// idle reports whether there is nothing to do now, posts aside.
+func (s *Shard) idle() bool {
+	next := s.ep.NextTimeout()
+	return !s.more && (next == 0 || next > s.t.Now())
+}
+
+// sleep sets the read deadline to the next timeout and lets Post wake the reader. It is false if something
+// was posted before.
+func (s *Shard) sleep() (wait bool) {
+	s.conn.setDeadline(s.t, s.ep.NextTimeout())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sleeping = len(s.posts) == 0
@@ -163,6 +192,7 @@ func (s *Shard) events(now rtmfp.Time) {
 			return
 		}
 		ev := &s.event
+		s.trickle.events++
 		if ev.Kind == rtmfp.EventKeyAgreement {
 			if !s.t.workers.add(s, ev.Job) {
 				s.ep.DropKeyAgreement(now, ev.Job)

@@ -37,7 +37,8 @@ type Config struct {
 	RTMFP rtmfp.Config
 	// Handler makes the handler of a shard, before the shard runs.
 	Handler func(*Shard) Handler
-	// Buffer is the size of the sockets' send and receive buffers in bytes; 0 leaves the system's.
+	// Buffer is the size of the sockets' send and receive buffers in bytes; 0 leaves the system's send buffer
+	// and makes the receive buffer as large as it allows, up to 4 MB.
 	Buffer int
 	// GSO sends several datagrams to one address with one pass through the network stack (UDP_SEGMENT
 	// of Linux). Off by default: some kernels and devices mangle such batches.
