@@ -127,6 +127,7 @@ type Endpoint struct {
 	opened  []byte // a startup packet that was received
 	answer  []byte // the payload of a responder hello
 	cookie  []byte
+	sealer  sealer
 
 	partials   reassembly
 	nextPacket uint64 // number of the newest packet sent in fragments
@@ -317,6 +318,7 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 		clear(e.out[left:])
 		e.out = e.out[:left]
 	}
+	first := b.n
 	for !b.Full() {
 		s := e.dequeue()
 		if s == nil {
@@ -329,6 +331,7 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 				more = false
 				break
 			}
+			e.sealer.add(s.send, s.farID, pkt)
 			b.commit(to, pkt)
 			added++
 		}
@@ -337,6 +340,7 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 		}
 		s.reschedule()
 	}
+	e.sealer.seal(b.packets[first:b.n])
 	e.counters.DatagramsSent.Add(uint64(added))
 	return added > 0
 }

@@ -110,7 +110,7 @@ func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, o
 		m.probe = netip.AddrPort{}
 		msg := s.mobilityPing(now, p)
 		b, _ = s.beginPacket(now, b)
-		return s.sealPacket(appendChunk(b, chunkPing, msg[:])), p, true
+		return s.padPacket(appendChunk(b, chunkPing, msg[:])), p, true
 	}
 	b, ok = s.build(now, b)
 	return b, s.addr, ok

@@ -7,10 +7,24 @@ import (
 	"encoding/binary"
 )
 
+var zeroIV [aes.BlockSize]byte
+
+// cbcMode is a cipher.BlockMode that can start over.
+type cbcMode interface {
+	cipher.BlockMode
+	SetIV(iv []byte)
+}
+
 // recvKey opens the packets of one direction. It belongs to the goroutine of its session.
 type recvKey struct {
 	directionKey
+	cbc    cbcMode // nil until needed
 	window replayWindow
+}
+
+func (k *recvKey) shrink() {
+	k.directionKey.shrink()
+	k.cbc = nil
 }
 
 // newRecvKey is the counterpart of newSendKey.
@@ -20,6 +34,15 @@ func newRecvKey(aes16, hmacKey []byte, hmacLen int, sseq bool) *recvKey {
 
 // newDefaultRecvKey returns a key for startup packets.
 func newDefaultRecvKey() *recvKey { return newRecvKey([]byte(defaultSessionKey), nil, 0, false) }
+
+// block returns the expanded AES key.
+func (k *recvKey) block() cipher.Block {
+	b, err := aes.NewCipher(k.aes[:])
+	if err != nil {
+		panic(err) // the length is fixed
+	}
+	return b
+}
 
 // open decrypts a datagram in place and returns the plain packet, padding included, which aliases it.
 // Checks that cost less come first; the sequence number is recorded only when all of them passed. A

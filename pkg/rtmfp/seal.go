@@ -2,10 +2,11 @@ package rtmfp
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+
+	"github.com/monaserver/monaserver/pkg/rtmfp/internal/cbc"
 )
 
 // defaultSessionKey protects startup packets (RFC 7425 §4.1). Everybody knows it.
@@ -30,14 +31,6 @@ var (
 	errSequence = errors.New("rtmfp: malformed session sequence number")
 )
 
-var zeroIV [aes.BlockSize]byte
-
-// cbcMode is a cipher.BlockMode that can start over.
-type cbcMode interface {
-	cipher.BlockMode
-	SetIV(iv []byte)
-}
-
 // directionKey is what both directions of a session share: AES-128-CBC with a zero IV for every packet
 // and, optionally, a truncated HMAC-SHA-256 of the ciphertext (RFC 7425 §4.6.4). The expanded state,
 // the larger part by far, is made on first use and can be dropped with shrink.
@@ -47,8 +40,7 @@ type directionKey struct {
 	hmacLen uint8 // 0 = no HMAC but a checksum
 	sseq    bool  // packets carry session sequence numbers
 
-	cbc cbcMode // nil until needed
-	mac *macKey
+	mac *macKey // nil until needed
 }
 
 func newDirectionKey(aes16, hmacKey []byte, hmacLen int, sseq bool) directionKey {
@@ -59,16 +51,7 @@ func newDirectionKey(aes16, hmacKey []byte, hmacLen int, sseq bool) directionKey
 }
 
 // shrink frees the expanded state of an idle key; the next packet makes it anew.
-func (k *directionKey) shrink() { k.cbc, k.mac = nil, nil }
-
-// block returns the expanded AES key.
-func (k *directionKey) block() cipher.Block {
-	b, err := aes.NewCipher(k.aes[:])
-	if err != nil {
-		panic(err) // the length is fixed
-	}
-	return b
-}
+func (k *directionKey) shrink() { k.mac = nil }
 
 // authenticate returns the MAC of p, of which hmacLen bytes are used.
 func (k *directionKey) authenticate(p []byte) [sha256.Size]byte {
@@ -81,6 +64,7 @@ func (k *directionKey) authenticate(p []byte) [sha256.Size]byte {
 // sendKey seals the packets of one direction. It belongs to the goroutine of its session.
 type sendKey struct {
 	directionKey
+	cipher *cbc.Key // nil until needed
 	next uint64 // session sequence number of the next packet
 }
 
@@ -88,6 +72,20 @@ type sendKey struct {
 // bytes), or uses the checksum if hmacLen is 0, and numbers its packets if sseq is set.
 func newSendKey(aes16, hmacKey []byte, hmacLen int, sseq bool) *sendKey {
 	return &sendKey{directionKey: newDirectionKey(aes16, hmacKey, hmacLen, sseq)}
+}
+
+func (k *sendKey) shrink() {
+	k.directionKey.shrink()
+	k.cipher = nil
+}
+
+// expanded returns the expanded AES key.
+func (k *sendKey) expanded() *cbc.Key {
+	if k.cipher == nil {
+		k.cipher = new(cbc.Key)
+		k.cipher.Expand(&k.aes)
+	}
+	return k.cipher
 }
 
 // newDefaultSendKey returns a key for startup packets.
@@ -123,14 +121,25 @@ func (k *sendKey) begin(b []byte) []byte {
 }
 
 // seal turns b[start:], which begin started, into a datagram for the session the far end calls sid. It
-// encrypts in place and uses up the sequence number.
+// encrypts in place and uses up the sequence number. Packets that go out together are sealed together, see
+// sealer.
 func (k *sendKey) seal(b []byte, start int, sid uint32) []byte {
-	text := start + sessionIDLen
-	for (len(b)-text)%aes.BlockSize != 0 {
+	return append(b[:start], k.encrypt(k.pad(b[start:]), sid)...)
+}
+
+// encrypt makes b, which pad made ready, a datagram for the session the far end calls sid.
+func (k *sendKey) encrypt(b []byte, sid uint32) []byte {
+	cbc.Encrypt([]cbc.Packet{{Key: k.expanded(), Text: b[sessionIDLen:]}})
+	return k.finish(b, sid)
+}
+
+// pad makes the plain text in b, which begin started, ready for encryption and uses up its sequence number.
+func (k *sendKey) pad(b []byte) []byte {
+	for (len(b)-sessionIDLen)%aes.BlockSize != 0 {
 		b = append(b, paddingByte)
 	}
 	if k.hmacLen == 0 {
-		at := text
+		at := sessionIDLen
 		if k.sseq {
 			at += vluLen(k.next)
 		}
@@ -139,18 +148,42 @@ func (k *sendKey) seal(b []byte, start int, sid uint32) []byte {
 	if k.sseq {
 		k.next++
 	}
-	if k.cbc == nil {
-		k.cbc = cipher.NewCBCEncrypter(k.block(), zeroIV[:]).(cbcMode)
-	} else {
-		k.cbc.SetIV(zeroIV[:])
-	}
-	k.cbc.CryptBlocks(b[text:], b[text:])
-	binary.BigEndian.PutUint32(b[start:], sid^scramble(b[text:]))
+	return b
+}
+
+// finish makes b, whose text is encrypted, a datagram for the session the far end calls sid.
+func (k *sendKey) finish(b []byte, sid uint32) []byte {
+	text := b[sessionIDLen:]
+	binary.BigEndian.PutUint32(b, sid^scramble(text))
 	if k.hmacLen != 0 {
-		mac := k.authenticate(b[text:])
+		mac := k.authenticate(text)
 		b = append(b, mac[:k.hmacLen]...)
 	}
 	return b
+}
+
+// sealer encrypts the packets of a batch together.
+type sealer struct {
+	keys  []*sendKey
+	sids  []uint32
+	texts []cbc.Packet
+}
+
+// add notes a packet that k padded.
+func (x *sealer) add(k *sendKey, sid uint32, b []byte) {
+	x.keys, x.sids = append(x.keys, k), append(x.sids, sid)
+	x.texts = append(x.texts, cbc.Packet{Key: k.expanded(), Text: b[sessionIDLen:]})
+}
+
+// seal makes the packets that were added, in their order, datagrams.
+func (x *sealer) seal(packets []Datagram) {
+	cbc.Encrypt(x.texts)
+	for i, k := range x.keys {
+		packets[i].Data = k.finish(packets[i].Data, x.sids[i])
+	}
+	clear(x.keys)
+	clear(x.texts)
+	x.keys, x.sids, x.texts = x.keys[:0], x.sids[:0], x.texts[:0]
 }
 
 // scramble returns the mask of the session ID: the first two words of the ciphertext (RFC 7016 §2.2.2).

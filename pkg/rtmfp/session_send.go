@@ -12,7 +12,7 @@ func (s *Session) packetRoom() int {
 	return sessionIDLen + text
 }
 
-// build assembles and seals the next packet of the session into b; ok is false if there is nothing to
+// build assembles the next packet of the session, which is still to be sealed, into b; ok is false if there is nothing to
 // send now. Whether there is something and what it is have one answer: the packet is built, and
 // dropped if it stayed empty.
 func (s *Session) build(now Time, b []byte) (_ []byte, ok bool) {
@@ -42,7 +42,7 @@ func (s *Session) build(now Time, b []byte) (_ []byte, ok bool) {
 	if tc {
 		b[at] |= packetFlagTimeCritical
 	}
-	return s.sealPacket(b), true
+	return s.padPacket(b), true
 }
 
 // beginPacket writes the packet header, its flags at b[at]. A timestamp is always there: old peers read one without
@@ -59,11 +59,12 @@ func (s *Session) beginPacket(now Time, b []byte) (_ []byte, at int) {
 	return appendPacketHeader(b, h), at
 }
 
-func (s *Session) sealPacket(b []byte) []byte {
-	b = s.send.seal(b, 0, s.farID)
+// padPacket ends a packet, which is sealed later.
+func (s *Session) padPacket(b []byte) []byte {
+	b = s.send.pad(b)
 	s.stats.PacketsSent++
 	s.warm()
-	s.stats.BytesSent += uint64(len(b))
+	s.stats.BytesSent += uint64(len(b) + int(s.send.hmacLen))
 	return b
 }
 
@@ -210,6 +211,6 @@ func (s *Session) appendFlow(now Time, b []byte, limit int, f *SendFlow) (_ []by
 // sendLast queues one more packet of a session that is about to be forgotten.
 func (s *Session) sendLast(now Time) {
 	if b, ok := s.build(now, s.e.scratch[:0]); ok {
-		s.e.queueDatagram(s.addr, b)
+		s.e.queueDatagram(s.addr, s.send.encrypt(b, s.farID))
 	}
 }
