@@ -244,16 +244,19 @@ func (e *Endpoint) HandleTimeout(now Time) {
 	if due(e.restAt, now) {
 		e.rest(now)
 	}
-	for len(e.timers) > 0 && e.timers[0].timerAt <= now {
-		s := e.timers[0]
-		e.timers.remove(s)
-		if due(s.nextDeadline(), now) {
+	for len(e.timers) > 0 && e.timers[0].at <= now {
+		s := e.timers[0].s
+		t := s.nextDeadline()
+		if due(t, now) {
 			s.onTimer(now)
+			t = s.nextDeadline()
 		}
-		if s.state != stateClosed {
-			if t := s.nextDeadline(); t != 0 { // always later, so that no session can hold up the others
-				e.timers.set(s, max(t, now+1))
-			}
+		switch {
+		case s.state == stateClosed: // it took itself out
+		case t == 0:
+			e.timers.remove(s)
+		default: // always later, so that no session can hold up the others
+			e.timers.delay(s, max(t, now+1))
 		}
 	}
 }
@@ -262,7 +265,7 @@ func (e *Endpoint) HandleTimeout(now Time) {
 func (e *Endpoint) NextTimeout() Time {
 	t := sooner(e.keysAt, e.restAt)
 	if len(e.timers) > 0 {
-		t = sooner(t, e.timers[0].timerAt)
+		t = sooner(t, e.timers[0].at)
 	}
 	return t
 }

@@ -246,7 +246,8 @@ func (e *Endpoint) CheckInvariants() string {
 			return "address of an opening that does not exist"
 		}
 	}
-	for i, s := range e.timers {
+	for i, t := range e.timers {
+		s := t.s
 		if s.timer != i || e.sessions[s.nearID] != s {
 			return "timer of a session that does not exist"
 		}

@@ -43,6 +43,7 @@ type Session struct {
 	cong congestion
 
 	sendFlows  map[uint64]*SendFlow
+	ackedFlow  *SendFlow // the one acknowledged last
 	recvFlows  map[uint64]*RecvFlow
 	nextFlow   uint64
 	openRecv   int // receiving flows in RF_OPEN
@@ -78,8 +79,7 @@ type Session struct {
 	isWarm   bool   // see rest
 	restMark uint64 // packets when it was looked at last
 
-	timer       int // position in the endpoint's heap, -1 = not in it
-	timerAt     Time
+	timer       int  // position in the endpoint's heap, -1 = not in it
 	queuedReady bool // in the endpoint's ready list
 	readyNext   *Session
 
@@ -230,6 +230,9 @@ func (s *Session) activate(f *SendFlow) {
 
 func (s *Session) finishSend(f *SendFlow) {
 	delete(s.sendFlows, f.id)
+	if s.ackedFlow == f {
+		s.ackedFlow = nil
+	}
 	f.end(f.rejected)
 	s.checkIdle()
 }
@@ -300,6 +303,7 @@ func (s *Session) endFlows(err error) {
 		f.s.dropRecv(f, err)
 	}
 	clear(s.sendFlows)
+	s.ackedFlow = nil
 	clear(s.recvFlows)
 	s.readyFlows = [numPriorities]flowList{}
 	s.ackFlows = nil

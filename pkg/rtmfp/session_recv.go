@@ -126,7 +126,7 @@ func (s *Session) chunks(now Time, b []byte, from netip.AddrPort) {
 			} else {
 				ok = consumeBitmapAck(p, a)
 			}
-			if f := s.sendFlows[a.flowID]; ok && f != nil {
+			if f := s.sendFlow(a.flowID); ok && f != nil {
 				anyAcks = true
 				sum.acked += f.handleAck(now, a)
 			}
@@ -179,6 +179,18 @@ func (s *Session) chunks(now Time, b []byte, from netip.AddrPort) {
 			s.delackAt = now.Add(delayedAck)
 		}
 	}
+}
+
+// sendFlow returns the flow with an id, nil if there is none.
+func (s *Session) sendFlow(id uint64) *SendFlow {
+	if f := s.ackedFlow; f != nil && f.id == id && f.state != sendEnded {
+		return f // most acknowledgements are for the flow that carries the media
+	}
+	f := s.sendFlows[id]
+	if f != nil {
+		s.ackedFlow = f
+	}
+	return f
 }
 
 // peerClose answers a Close Request (RFC 7016 §3.5.5).

@@ -2,69 +2,81 @@ package rtmfp
 
 // timerHeap orders sessions by their next deadline. An entry may be early: a deadline that moved back
 // is found out when the entry fires, so that the usual "one more packet, a little later" costs nothing.
-type timerHeap []*Session
+// The deadlines are in the heap itself: looking at those of the sessions would fetch them all from memory.
+type timerHeap []timerEntry
 
-func (h timerHeap) swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].timer, h[j].timer = i, j
+type timerEntry struct {
+	at Time
+	s  *Session
 }
 
-func (h timerHeap) up(i int) {
+func (h timerHeap) put(i int, t timerEntry) {
+	h[i] = t
+	t.s.timer = i
+}
+
+// up moves t, whose place is i, to where it belongs above.
+func (h timerHeap) up(i int, t timerEntry) {
 	for i > 0 {
 		parent := (i - 1) / 2
-		if h[parent].timerAt <= h[i].timerAt {
-			return
+		if h[parent].at <= t.at {
+			break
 		}
-		h.swap(i, parent)
+		h.put(i, h[parent])
 		i = parent
 	}
+	h.put(i, t)
 }
 
-func (h timerHeap) down(i int) {
+// down moves t, whose place is i, to where it belongs below.
+func (h timerHeap) down(i int, t timerEntry) {
 	for {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(h); c++ {
-			if h[c].timerAt < h[least].timerAt {
-				least = c
-			}
+		least := 2*i + 1
+		if least >= len(h) {
+			break
 		}
-		if least == i {
-			return
+		if r := least + 1; r < len(h) && h[r].at < h[least].at {
+			least = r
 		}
-		h.swap(i, least)
+		if t.at <= h[least].at {
+			break
+		}
+		h.put(i, h[least])
 		i = least
 	}
+	h.put(i, t)
 }
 
 // set schedules s at t if that is earlier than what is scheduled.
 func (h *timerHeap) set(s *Session, t Time) {
 	switch {
 	case s.timer < 0:
-		s.timer, s.timerAt = len(*h), t
-		*h = append(*h, s)
-		h.up(s.timer)
-	case t < s.timerAt:
-		s.timerAt = t
-		h.up(s.timer)
+		*h = append(*h, timerEntry{})
+		h.up(len(*h)-1, timerEntry{t, s})
+	case t < (*h)[s.timer].at:
+		h.up(s.timer, timerEntry{t, s})
 	}
 }
+
+// delay moves s, which is scheduled, to t, which is later.
+func (h timerHeap) delay(s *Session, t Time) { h.down(s.timer, timerEntry{t, s}) }
 
 func (h *timerHeap) remove(s *Session) {
 	i := s.timer
 	if i < 0 {
 		return
 	}
-	last := len(*h) - 1
-	if i != last {
-		h.swap(i, last)
-	}
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	if i != last {
-		h.down(i)
-		h.up(i)
-	}
+	last := (*h)[len(*h)-1]
+	(*h)[len(*h)-1] = timerEntry{}
+	*h = (*h)[:len(*h)-1]
 	s.timer = -1
+	switch {
+	case last.s == s:
+	case i > 0 && last.at < (*h)[(i-1)/2].at:
+		h.up(i, last)
+	default:
+		h.down(i, last)
+	}
 }
 
 // nextDeadline returns the earliest time the session has something to do; 0 means never.
