@@ -15,7 +15,7 @@ var Keys = []Key{
 	key("bind", ip(), "0.0.0.0", func(c *Config) *netip.Addr { return &c.Bind },
 		"Local IP on which every protocol listens; `::` is IPv6 and IPv4 together."),
 	key("socketBufferSize", byteCount(0, 1<<30), "0", func(c *Config) *int64 { return &c.SocketBuffer },
-		"Send and receive buffer of every socket; 0 leaves the choice to the system."),
+		"Send and receive buffer of every socket; 0 is the system's send buffer and a receive buffer as large as it allows, at most 4 MB."),
 	key("threads", number(0, 256), "0", func(c *Config) *int { return &c.Threads },
 		"Number of threads that serve RTMFP, each with its own socket; 0 is one per processor.").note("one per processor"),
 
