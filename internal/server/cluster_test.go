@@ -97,8 +97,8 @@ func moduleScripts(t testing.TB, modules ...string) map[string]string {
 	return scripts
 }
 
-// freeLinkAddr is an address at which nobody listens.
-func freeLinkAddr(t testing.TB, ip netip.Addr) netip.AddrPort {
+// freeTCPPort is an address at which nobody listens.
+func freeTCPPort(t testing.TB, ip netip.Addr) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, 0).String())
 	if err != nil {
@@ -131,7 +131,7 @@ func startMemberAt(t testing.TB, ip netip.Addr, scripts map[string]string, targe
 		settings = "host = 127.0.0.1:$PORT\n" + settings
 	}
 	for range 10 { // another process may take a port before the server does
-		m := &member{t: t, links: freeLinkAddr(t, ip)}
+		m := &member{t: t, links: freeTCPPort(t, ip)}
 		port := freeUDPPort(t)
 		m.testDaemon = &testDaemon{addr: netip.AddrPortFrom(loopback, port)}
 		ini := fmt.Sprintf("threads = 2\n%s\n[RTMFP]\nhost = %s\nport = %d\n[servers]\nhost = %s\nport = %d\nretry = 1\ntargets = %s\n",

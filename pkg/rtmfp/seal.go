@@ -65,7 +65,7 @@ func (k *directionKey) authenticate(p []byte) [sha256.Size]byte {
 type sendKey struct {
 	directionKey
 	cipher *cbc.Key // nil until needed
-	next uint64 // session sequence number of the next packet
+	next   uint64   // session sequence number of the next packet
 }
 
 // newSendKey returns a key for aes16 (16 bytes) that appends hmacLen bytes of HMAC under hmacKey (32
