@@ -30,9 +30,10 @@ type bystanders struct {
 	stop              chan struct{}
 	running           sync.WaitGroup
 
-	sent  atomic.Int64
-	since [1 << 13]atomic.Int64 // when a frame was sent, in nanoseconds since start
-	start time.Time
+	sent    atomic.Int64
+	unlucky atomic.Int64
+	since   [1 << 13]atomic.Int64 // when a frame was sent, in nanoseconds since start
+	start   time.Time
 
 	mu      sync.Mutex
 	answers []time.Duration // of the calls
@@ -98,7 +99,9 @@ func (b *bystanders) call() {
 		case <-tick.C:
 		}
 		r, took := b.friend.call("add", amf.Number(i), amf.Number(1))
-		if r.Value() != amf.Number(i+1) {
+		if r.Err != nil && strings.Contains(r.Err.Error(), interrupted) {
+			b.unlucky.Add(1) // it had no processor for as long as its budget
+		} else if r.Value() != amf.Number(i+1) {
 			b.t.Errorf("add = %v, %v", r.Value(), r.Err)
 		}
 		b.mu.Lock()
@@ -141,6 +144,9 @@ func (b *bystanders) check() {
 			}
 		}
 	}
+	if n := b.unlucky.Load(); n > maxUnlucky && !raceEnabled {
+		t.Errorf("%d calls of another application were interrupted", n)
+	}
 	slices.Sort(b.answers)
 	slices.Sort(b.delays)
 	t.Logf("%d calls of another application: median %v, 99%% %v", len(b.answers), b.answers[len(b.answers)/2], b.answers[len(b.answers)*99/100])
@@ -161,6 +167,8 @@ type siege struct {
 const (
 	slack    = 50 * time.Millisecond
 	attempts = 6
+
+	maxUnlucky = 3
 )
 
 // starved is how long threads of this process have waited for a processor so far, all together. There are no more of them
@@ -222,10 +230,15 @@ func TestHostileApplication(t *testing.T) {
 	s := &siege{bystanders: newBystanders(t, d, listeners), budget: budget}
 	enemy := dialPeerTo(t, d.addr, "hostile")
 	glutton := dialPeerTo(t, d.addr, "greedy")
-	for range 2 {
+	rounds := 2
+	if raceEnabled {
+		rounds = 1
+	}
+	for range rounds {
 		for i, a := range attacks {
 			text := s.attack(enemy, a.name, fmt.Sprintf("a%d", i), a.extra)
-			if !strings.Contains(text, a.want) {
+			slow := raceEnabled && strings.Contains(text, interrupted) // before it got to what stops it
+			if !strings.Contains(text, a.want) && !slow {
 				t.Errorf("%s: %.120q, want %q", a.name, text, a.want)
 			}
 		}
