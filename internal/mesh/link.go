@@ -154,6 +154,7 @@ func (l *Link) run(ctx context.Context) error {
 		err = l.err
 	default:
 	}
+	l.closed.Store(true)
 	err = l.node.leave(l, err)
 	l.end(err)
 	return err
