@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -52,11 +51,17 @@ type account struct {
 	links, incoming int
 }
 
-// Errors of accounts: their texts are told to the other side.
-var (
-	errTooMany  = errors.New("too many connections from this address")
-	errTooOften = errors.New("connections from this address come too often")
-	errMemory   = errors.New("what comes from this address takes too much memory")
+// limitError is what the other side may send or do, but not so much of it.
+type limitError string
+
+func (e limitError) Error() string { return string(e) }
+
+// Errors of accounts.
+const (
+	errTooMany  = limitError("too many connections from this address")
+	errTooOften = limitError("connections from this address come too often")
+	errMemory   = limitError("what comes from this address takes too much memory")
+	errLong     = limitError("the long messages under way take too much memory")
 )
 
 func newAccounts(out int, all *budget) *accounts {

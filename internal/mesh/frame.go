@@ -3,7 +3,6 @@ package mesh
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -37,8 +36,8 @@ const (
 
 var (
 	errNames        = protocolErrorf("more than %d names of functions", maxNames)
+	errTLS    error = protocolError("the other server speaks TLS: servers.tls.* must be set on both or on none")
 	errHeader error = protocolError("a frame ends within its header")
-	errLong         = errors.New("the long messages under way take too much memory")
 )
 
 // budget is memory that several links share.
@@ -103,6 +102,9 @@ func (f *frameReader) next() (frame, error) {
 	}
 	size := binary.BigEndian.Uint32(head)
 	if uint64(size) > uint64(f.max) {
+		if head[0] >= 20 && head[0] <= 23 && head[1] == 3 { // RFC 8446 §5.1
+			return frame{}, errTLS
+		}
 		return frame{}, protocolErrorf("a message of %d bytes, at most %d are accepted", size, f.max)
 	}
 	b, err := f.body(int(size))

@@ -27,7 +27,7 @@ import (
 const (
 	// hostileMemory is what a hostile peer may cost.
 	hostileMemory = 64 << 20
-	attackTime    = time.Second
+	attackTime    = 700 * time.Millisecond
 )
 
 // echoes answers every call "ask" by a call "answer" with the same arguments, and is a little slow, as
@@ -511,6 +511,39 @@ func TestHostilePeers(t *testing.T) {
 					_, _ = io.Copy(io.Discard, c)
 				})
 			})
+		})
+	}
+}
+
+// The identity of a neighbour is told to everybody, so who claims it from another address does not take the
+// neighbour's place, nor change its parameters.
+func TestImpostor(t *testing.T) {
+	for name, ids := range map[string][2]string{"lower": {"a", "b"}, "higher": {"b", "a"}} {
+		t.Run(name, func(t *testing.T) {
+			s := startID(t, ids[0], nil)
+			good := startID(t, ids[1], func(c *Config) { c.Targets = []Target{s.target()} })
+			s.wait("open /live")
+			good.wait("open /live")
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 6, 6, 6)}}
+			conn, err := d.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			w := &wire{t, conn}
+			w.write(frameOf("", appendHello(nil, []pair{{keyNodeID, ids[1]}, {keyPing, "4"}, {"type", "master"}})))
+			w.write(frameOf("", appendOffer(nil, offer{number: 1000})))
+			w.write(frameOf("", []byte{kindConfirm}))
+			for w.receive() != "" { // until it is given up
+			}
+			link := s.linked()
+			if len(link) != 1 || link[0].Params()["type"] != "" {
+				t.Fatalf("links %v", link)
+			}
+			if err := link[0].Send("f", nil, Media{}); err != nil {
+				t.Error(err)
+			}
+			good.wait("f()")
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -168,7 +169,19 @@ func (l *Link) secure(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	return t.HandshakeContext(ctx)
+	err := t.HandshakeContext(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return protocolError("the other server does not speak TLS: servers.tls.* must be set on both or on none")
+	case errors.Is(err, io.EOF):
+		err = errors.New("the other server closed")
+	case timedOut(err), errors.Is(err, context.DeadlineExceeded):
+		err = errHelloTime
+		l.node.counters.HelloTimeouts.Add(1)
+	}
+	return fmt.Errorf("TLS: %w", err)
 }
 
 // binding is what ties a proof to the TLS connection, nil without one.
@@ -263,6 +276,7 @@ func (l *Link) write() {
 		n, err := out.writeTo(l.pipe, l.hurry)
 		if timedOut(err) {
 			err = errStalled
+			l.node.counters.QueueOverflows.Add(1)
 		}
 		c := &l.node.counters
 		c.MessagesSent.Add(uint64(len(batch)))

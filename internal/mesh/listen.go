@@ -39,7 +39,7 @@ func (n *Node) accept(ctx context.Context) {
 
 var (
 	errNotAllowed = errors.New("its address is not in servers.allow")
-	errCrowded    = errors.New("too many connections wait for a hello")
+	errCrowded    = limitError("too many connections wait for a hello")
 )
 
 // welcome begins a link that another server dialled.
@@ -73,9 +73,17 @@ func (n *Node) enter(l *Link) error {
 	if err := n.begin(l); err != nil {
 		return err
 	}
+	n.counters.Waiting.Add(1)
 	l.guest = n.lobby.enter(l.addr.Addr(), func() {
-		n.counters.IncomingRefused.Add(1)
+		n.counters.Waiting.Add(-1)
 		l.end(errCrowded)
 	})
 	return nil
+}
+
+// leaveLobby notes that a connection said hello or ended.
+func (n *Node) leaveLobby(l *Link) {
+	if l.guest.leave() {
+		n.counters.Waiting.Add(-1)
+	}
 }

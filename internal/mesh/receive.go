@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
 	"github.com/monaserver/monaserver/pkg/amf"
@@ -165,7 +166,7 @@ func (l *Link) greet(frames *frameReader) error {
 			return err
 		}
 		if !f.control() {
-			l.noise.Warn().Msg("ignored: a message before the hello")
+			l.ignored(zerolog.WarnLevel).Msg("ignored: a message before the hello")
 			if early++; early > maxEarly {
 				return protocolError("no hello but other messages")
 			}
@@ -212,9 +213,16 @@ const (
 	maxAgain = 16
 )
 
-var errBusy = errors.New("the applications here are too far behind")
+const (
+	errBusy   = limitError("the applications here are too far behind")
+	errHellos = limitError("it says hello over and over again")
+)
 
-const errHellos = protocolError("it says hello over and over again")
+// ignored begins the log line of something that is ignored.
+func (l *Link) ignored(level zerolog.Level) *zerolog.Event {
+	l.node.counters.Ignored.Add(1)
+	return l.noise.WithLevel(level)
+}
 
 // parseHello reads a hello and charges what it takes in memory, with what the applications make of it.
 func (l *Link) parseHello(b []byte) (map[string]string, error) {
@@ -304,9 +312,9 @@ func (r *receiver) handle(f frame) error {
 	case r.closed.Load():
 		return nil // what a rejected server still says
 	case !r.shown.Load() && !r.node.confirmed(r.Link):
-		r.noise.Warn().Str("function", f.handler).Msg("ignored: a message before the link is confirmed")
+		r.ignored(zerolog.WarnLevel).Str("function", f.handler).Msg("ignored: a message before the link is confirmed")
 	case f.unknown != 0:
-		r.noise.Error().Uint32("number", f.unknown).Msg("ignored: a message for a function that was not named before")
+		r.ignored(zerolog.ErrorLevel).Uint32("number", f.unknown).Msg("ignored: a message for a function that was not named before")
 	case f.handler == services:
 		r.open(f.payload)
 	default:
@@ -352,12 +360,12 @@ func (r *receiver) again(b []byte) error {
 func (r *receiver) open(payload []byte) {
 	paths, err := parseServices(payload)
 	if err != nil {
-		r.noise.Error().Err(err).Msg("ignored")
+		r.ignored(zerolog.ErrorLevel).Err(err).Msg("ignored")
 	}
 	r.welcome.Store(true)
 	for _, p := range paths {
 		if !r.paths.Allow() {
-			r.noise.Warn().Msg("ignored: a server tells of applications again and again")
+			r.ignored(zerolog.WarnLevel).Msg("ignored: a server tells of applications again and again")
 			return
 		}
 		r.node.handler.OpenApplication(p)
@@ -372,9 +380,9 @@ func (r *receiver) call(f frame) error {
 	case errors.Is(err, net.ErrClosed):
 		return err
 	case errors.Is(err, amf.ErrLimit):
-		r.noise.Warn().Err(err).Str("function", f.handler).Msg("an argument of a call is too large or nested too deep: null instead")
+		r.ignored(zerolog.WarnLevel).Err(err).Str("function", f.handler).Msg("an argument of a call is too large or nested too deep: null instead")
 	case err != nil:
-		r.noise.Error().Err(err).Str("function", f.handler).Int("arguments", len(args)).Msg("the rest of the arguments of a call cannot be read")
+		r.ignored(zerolog.ErrorLevel).Err(err).Str("function", f.handler).Int("arguments", len(args)).Msg("the rest of the arguments of a call cannot be read")
 	}
 	done := func() { r.tenant.callDone(size) }
 	for start := time.Now(); !r.node.handler.ServerCall(r.Link, f.handler, args, size, done); {

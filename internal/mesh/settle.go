@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -76,7 +77,7 @@ type neighbour struct {
 func (n *Node) admit(l *Link) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.guest.leave()
+	n.leaveLobby(l)
 	switch {
 	case n.stopping:
 		return errStopping
@@ -374,8 +375,11 @@ func (n *Node) hide(l *Link, err error) {
 func (n *Node) leave(l *Link, err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.guest.leave()
+	n.leaveLobby(l)
 	l.tenant.close()
+	if errors.As(err, new(limitError)) {
+		n.counters.TooMuch.Add(1)
+	}
 	delete(n.all, l)
 	if l.verdict != nil {
 		err = l.verdict
