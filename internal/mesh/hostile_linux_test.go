@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -110,6 +111,7 @@ func (e *echoes) connected() (list []*Link) {
 type victim struct {
 	t       *testing.T
 	secret  string
+	files   TLSFiles
 	pid     int
 	good    *echoes
 	addr    string
@@ -135,12 +137,20 @@ func startNode(t *testing.T, cfg Config, h Handler) *Node {
 	return n
 }
 
-// newVictim starts the server in a process of its own, so that what the attackers need does not count.
 func newVictim(t *testing.T, secret string) *victim {
 	t.Helper()
+	return newVictimWith(t, secret, false)
+}
+
+// newVictimWith starts the server in a process of its own, so that what the attackers need does not count.
+func newVictimWith(t *testing.T, secret string, secured bool) *victim {
+	t.Helper()
 	v := &victim{t: t, secret: secret, good: newEchoes(0)}
+	if secured {
+		v.files = newAuthority(t, "mesh").issue("server", nil, "127.0.0.1")
+	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	cmd.Env = append(os.Environ(), victimSecret+"=x"+secret)
+	cmd.Env = append(os.Environ(), strings.Join([]string{victimConfig + "=" + secret, v.files.Cert, v.files.Key, v.files.CA}, ","))
 	hold, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -167,17 +177,18 @@ func newVictim(t *testing.T, secret string) *victim {
 	return v
 }
 
-const victimSecret = "MESH_TEST_VICTIM"
+// victimConfig is how the process is told secret, certificate, key and authority.
+const victimConfig = "MESH_TEST_VICTIM"
 
 // TestVictim is the server of newVictim: it serves until its input ends.
 func TestVictim(t *testing.T) {
-	secret, ok := strings.CutPrefix(os.Getenv(victimSecret), "x")
-	if !ok {
+	f := strings.Split(os.Getenv(victimConfig), ",")
+	if len(f) != 4 {
 		return // run by itself there is nothing to serve
 	}
 	apps := newEchoes(20 * time.Millisecond)
 	apps.news = arguments(amf.String(strings.Repeat("n", 100<<10)))
-	n := startNode(t, Config{Listen: anyPort, Secret: secret}, apps)
+	n := startNode(t, Config{Listen: anyPort, Secret: f[0], TLS: TLSFiles{f[1], f[2], f[3]}}, apps)
 	fmt.Println(n.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
@@ -205,7 +216,7 @@ func (v *victim) memory() (now, peak int64) {
 func (v *victim) neighbour(h *echoes) {
 	v.t.Helper()
 	at := netip.MustParseAddrPort(v.addr)
-	startNode(v.t, Config{Secret: v.secret, Targets: []Target{{Host: at.Addr().String(), Port: at.Port()}}}, h)
+	startNode(v.t, Config{Secret: v.secret, TLS: v.files, Targets: []Target{{Host: at.Addr().String(), Port: at.Port()}}}, h)
 	for limit := time.Now().Add(10 * time.Second); len(h.connected()) == 0; {
 		if time.Now().After(limit) {
 			v.t.Fatal("a good neighbour cannot connect")
@@ -494,6 +505,22 @@ func TestHostilePeers(t *testing.T) {
 			newVictim(t, "").withstand(attack)
 		})
 	}
+	t.Run("TLS handshakes", func(t *testing.T) {
+		v := newVictimWith(t, "", true)
+		hello := []byte{22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3} // the first bytes of a ClientHello
+		v.withstand(func(a *attackers) {
+			a.each(200, func(c net.Conn, i int) {
+				if i%2 == 0 {
+					_, _ = c.Write(hello)
+					_, _ = io.Copy(io.Discard, c)
+					return
+				}
+				x := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // has no certificate
+				_ = x.HandshakeContext(a.ctx)
+				_, _ = io.Copy(io.Discard, x)
+			})
+		})
+	})
 	challenge := []pair{{keyNodeID, "evil"}, {keyChallenge, encodeProof(make([]byte, challengeBytes))}}
 	proof := append([]pair{{keyProof, encodeProof(make([]byte, 32))}}, challenge...)
 	for name, hellos := range map[string][][]pair{

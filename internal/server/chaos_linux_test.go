@@ -47,9 +47,10 @@ func TestMeshLab(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		victim int
+		tls    bool
 		run    func(l *load)
 	}{
-		{"kill", 0, func(l *load) {
+		{"kill", 0, false, func(l *load) {
 			for range 3 {
 				l.victim.signal(syscall.SIGKILL)
 				<-l.victim.ended
@@ -59,21 +60,21 @@ func TestMeshLab(t *testing.T) {
 				l.whole()
 			}
 		}},
-		{"stop", 1, func(l *load) {
+		{"stop", 1, true, func(l *load) {
 			l.victim.signal(syscall.SIGSTOP)
 			l.apart(noticed)
 			l.pass(pause - noticed)
 			l.victim.signal(syscall.SIGCONT)
 			l.whole()
 		}},
-		{"cut", 2, func(l *load) {
+		{"cut", 2, false, func(l *load) {
 			l.victim.ip("link", "set", "lan", "down")
 			l.apart(noticed)
 			l.pass(pause - noticed)
 			l.victim.ip("link", "set", "lan", "up")
 			l.whole()
 		}},
-		{"loss", 1, func(l *load) {
+		{"loss", 1, true, func(l *load) {
 			l.run("table inet lab {\n"+
 				"chain in { type filter hook input priority 0; iifname lan numgen random mod 100 < 5 drop; }\n"+
 				"chain out { type filter hook output priority 0; oifname lan numgen random mod 100 < 5 drop; }\n}\n",
@@ -86,7 +87,11 @@ func TestMeshLab(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := &load{meshLab: newMeshLab(t, bin, "secret = a long password")}
+			settings := "secret = a long password\n"
+			if c.tls {
+				settings += certificates(t)
+			}
+			l := &load{meshLab: newMeshLab(t, bin, settings)}
 			l.victim = l.nodes[c.victim]
 			l.survivors = l.others(l.victim)
 			for _, n := range l.nodes {

@@ -3,7 +3,13 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -92,6 +98,35 @@ func newMeshLab(t *testing.T, bin, settings string) *meshLab {
 		l.nodes[i] = n
 	}
 	return l
+}
+
+// certificates makes a certificate for all nodes, and settings that use it.
+func certificates(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(10, 9, 0, 1), net.IPv4(10, 9, 0, 2), net.IPv4(10, 9, 0, 3)},
+		IsCA:        true, BasicConstraintsValid: true, // it signs itself
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("tls.cert = %[1]s/cert.pem\ntls.key = %[1]s/key.pem\ntls.ca = %[1]s/cert.pem\n", dir)
 }
 
 // inside runs f on a thread that is in the node's network: sockets it makes stay there.
