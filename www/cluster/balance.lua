@@ -64,11 +64,15 @@ local function tell(server)
 end
 
 local function redirect(address, path, properties, attempts)
-  if attempts > PATIENCE or mona.servers.count == 0 then return end
-  if MODE == "all" then return mona.servers end
-  if MODE == "turn" then
-    turn = turn % mona.servers.count + 1
-    return mona.servers(turn)
+  if attempts > PATIENCE then return end
+  if MODE ~= "least" then
+    local servers = {}
+    for _, server in ipairs(mona.servers) do
+      if server.publicAddress then servers[#servers + 1] = server end
+    end
+    if MODE == "all" or #servers == 0 then return servers end
+    turn = turn % #servers + 1
+    return servers[turn]
   end
   local here = #mona.clients
   local server, there = least("clients")

@@ -366,10 +366,12 @@ local function sendAll(server)
   server:send("clusterStreamsEnd")
 end
 
+local function isText(text, max) return type(text) == "string" and text ~= "" and #text <= max end
+
 local function isPath(path)
   if type(path) ~= "table" or #path == 0 or #path > MAX_HOPS then return false end
   for _, v in ipairs(path) do
-    if type(v) ~= "string" or #v > 64 then return false end
+    if not isText(v, 64) then return false end
   end
   return true
 end
@@ -379,7 +381,7 @@ local functions = {}
 
 -- The other server begins, perhaps anew: what it told before is in doubt until it told all (clusterStreamsEnd).
 function functions.clusterHello(server, theirs, answer)
-  if type(theirs) ~= "string" or #theirs > 64 then return end
+  if not isText(theirs, 64) then return end
   local link = links.get(server)
   if link.id ~= theirs then INFO("streams are shared with the server ", server.address, " (", server.host, ")") end
   link.id = theirs
@@ -397,7 +399,7 @@ function functions.clusterStreams(server, list)
   if type(list) ~= "table" then return end
   local link = links.get(server)
   for _, entry in ipairs(list) do
-    if type(entry) == "table" and type(entry.name) == "string" and type(entry.instance) == "string" and isPath(entry.path) then
+    if type(entry) == "table" and isText(entry.name, 1024) and isText(entry.instance, 128) and isPath(entry.path) then
       local stream = streamOf(entry.name)
       if contains(entry.path, id) then
         forget(stream, server)
