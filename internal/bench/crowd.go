@@ -155,6 +155,20 @@ func (m *member) stream(now rtmfp.Time, cfg netconn.StreamConfig, code string, s
 	})
 }
 
+// maxClients bounds what one generator is asked for.
+const maxClients = 200_000
+
+// checkCount tells when a number of things, at least one, makes no sense.
+func checkCount(n int, what string) error {
+	switch {
+	case n < 1:
+		return fmt.Errorf("%d %s: at least one is needed", n, what)
+	case n > maxClients:
+		return fmt.Errorf("%d %s: at most %d", n, what, maxClients)
+	}
+	return nil
+}
+
 // need fails when too few of n are ready to measure anything.
 func (r *run) need(ready, n int, what string) error {
 	switch {

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -29,11 +30,10 @@ func (f *Fanout) closedLoop() bool { return false }
 
 // Check implements Scenario.
 func (f *Fanout) Check() error {
+	if err := errors.Join(checkCount(f.Publications, "publications"), checkCount(f.Listeners, "listeners")); err != nil {
+		return err
+	}
 	switch {
-	case f.Publications < 1:
-		return fmt.Errorf("%d publications: at least one is needed", f.Publications)
-	case f.Listeners < 1:
-		return fmt.Errorf("%d listeners: at least one is needed", f.Listeners)
 	case f.Rate <= 0 || f.Rate > 1e5:
 		return fmt.Errorf("rate %v: must be above 0 and at most 100000", f.Rate)
 	case f.Size < stampLen || f.Size > 64<<10:

@@ -41,9 +41,10 @@ func (f *Floor) closedLoop() bool { return false }
 
 // Check implements Scenario.
 func (f *Floor) Check() error {
+	if err := checkCount(f.Listeners, "listeners"); err != nil {
+		return err
+	}
 	switch {
-	case f.Listeners < 1:
-		return fmt.Errorf("%d listeners: at least one is needed", f.Listeners)
 	case f.Rate <= 0 || f.Rate > 1e5:
 		return fmt.Errorf("rate %v: must be above 0 and at most 100000", f.Rate)
 	case f.Size < 1 || f.Size > maxFloorSize:

@@ -24,9 +24,10 @@ func (s *Group) closedLoop() bool { return true }
 
 // Check implements Scenario.
 func (s *Group) Check() error {
+	if err := errors.Join(checkCount(s.Groups, "groups"), checkCount(s.Clients, "clients")); err != nil {
+		return err
+	}
 	switch {
-	case s.Groups < 1:
-		return fmt.Errorf("%d groups: at least one is needed", s.Groups)
 	case s.Clients < 2*s.Groups:
 		return fmt.Errorf("%d clients: at least two for each of %d groups are needed", s.Clients, s.Groups)
 	case s.Churners < 1 || s.Churners > s.Clients-s.Groups:

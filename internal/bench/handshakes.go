@@ -28,8 +28,8 @@ func (h *Handshakes) closedLoop() bool { return h.Rate == 0 }
 // Check implements Scenario.
 func (h *Handshakes) Check() error {
 	switch {
-	case h.Count < 0:
-		return fmt.Errorf("count %d is negative", h.Count)
+	case h.Count < 0 || h.Count > maxClients:
+		return fmt.Errorf("count %d: must be 0 to %d", h.Count, maxClients)
 	case h.Rate < 0:
 		return fmt.Errorf("rate %v is negative", h.Rate)
 	case h.Flood < 0:

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
 )
@@ -11,7 +10,6 @@ import (
 // Idle connects clients that do nothing.
 type Idle struct {
 	Clients int
-	Settle  time.Duration // between the last connect and the measurement
 }
 
 // Name implements Scenario.
@@ -21,10 +19,7 @@ func (s *Idle) closedLoop() bool { return false }
 
 // Check implements Scenario.
 func (s *Idle) Check() error {
-	if s.Clients < 1 {
-		return fmt.Errorf("%d clients: at least one is needed", s.Clients)
-	}
-	return nil
+	return checkCount(s.Clients, "clients")
 }
 
 func (s *Idle) run(ctx context.Context, r *run) error {

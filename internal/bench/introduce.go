@@ -26,6 +26,8 @@ func (s *Introduce) closedLoop() bool { return s.Rate == 0 }
 // Check implements Scenario.
 func (s *Introduce) Check() error {
 	switch {
+	case s.Clients > maxClients:
+		return checkCount(s.Clients, "clients")
 	case s.Clients < 2:
 		return fmt.Errorf("%d clients: at least two are needed", s.Clients)
 	case s.Rate < 0:

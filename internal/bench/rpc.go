@@ -27,9 +27,10 @@ func (s *RPC) closedLoop() bool { return s.Rate == 0 }
 
 // Check implements Scenario.
 func (s *RPC) Check() error {
+	if err := checkCount(s.Clients, "clients"); err != nil {
+		return err
+	}
 	switch {
-	case s.Clients < 1:
-		return fmt.Errorf("%d clients: at least one is needed", s.Clients)
 	case s.Method == "":
 		return fmt.Errorf("method: a name is needed")
 	case s.Pending < 1 || s.Pending > 1000:

@@ -207,6 +207,7 @@ func TestCheck(t *testing.T) {
 		{&Handshakes{Count: -1}, "count -1"},
 		{&Handshakes{Flood: -1}, "flood -1"},
 		{&Idle{}, "0 clients"},
+		{&Idle{Clients: 1e6}, "at most 200000"},
 		{&RPC{Clients: 1, Pending: 1}, "method"},
 		{&RPC{Clients: 1, Method: "f"}, "0 calls under way"},
 		{&Introduce{Clients: 1, Timeout: 1}, "1 clients"},
