@@ -20,6 +20,7 @@ var layers = []layer{
 	{dir: "pkg/flv", own: []string{"pkg/amf"}},
 	{dir: "pkg/rtmfp", own: []string{"pkg/rtmfp/internal/cbc"}, other: []string{"filippo.io/bigmod", "golang.org/x/time/rate"}},
 	{dir: "pkg/rtmfp/internal/cbc", other: []string{"golang.org/x/sys"}},
+	{dir: "pkg/rtmfp/floor", own: []string{"pkg/rtmfp/internal/cbc"}},
 	{dir: "pkg/rtmfp/udp", own: []string{"pkg/rtmfp"}, other: []string{"golang.org/x/sys", "golang.org/x/net", "golang.org/x/sync"}},
 
 	{dir: "internal/config", other: []string{"gopkg.in/ini.v1"}},

@@ -2,19 +2,15 @@ package bench
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
-	"hash"
 	"net/netip"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/monaserver/monaserver/pkg/rtmfp"
+	"github.com/monaserver/monaserver/pkg/rtmfp/floor"
 )
 
 // Floor does what no server can avoid, and nothing else: it encrypts each message for each listener, with
@@ -56,63 +52,20 @@ func (f *Floor) Check() error {
 const (
 	maxFloorSize = 1100
 	floorBatch   = 32 // datagrams of one system call, as the server's driver has it
-	// floorHeader is what a packet has besides a message: its own header, a chunk's, the message's.
-	floorHeader = 24
-	floorHMAC   = 16
-	floorID     = 4 // the scrambled session id, not encrypted
 	// exponentiations are measured together.
 	exponentiations = 64
 )
 
-// sealer has the keys of a listener.
-type sealer struct {
-	to  netip.AddrPort
-	cbc cipher.BlockMode
-	mac hash.Hash // nil = no HMAC
-}
-
-// ivSetter is what block modes of the standard library can do: begin anew without allocating.
-type ivSetter interface{ SetIV([]byte) }
-
-func newSealer(to netip.AddrPort, withHMAC bool) (sealer, error) {
-	var key [aes.BlockSize + sha256.Size]byte
-	if _, err := rand.Read(key[:]); err != nil {
-		return sealer{}, err
-	}
-	block, err := aes.NewCipher(key[:aes.BlockSize])
-	if err != nil {
-		return sealer{}, err
-	}
-	s := sealer{to: to, cbc: cipher.NewCBCEncrypter(block, make([]byte, aes.BlockSize))}
-	if withHMAC {
-		s.mac = hmac.New(sha256.New, key[aes.BlockSize:])
-	}
-	return s, nil
-}
-
-var zeroIV [aes.BlockSize]byte
-
-// seal appends a packet with a message to b.
-func (s *sealer) seal(b, message []byte, sum *[sha256.Size]byte) []byte {
-	b = append(b, make([]byte, floorID+floorHeader)...)
-	b = append(b, message...)
-	for (len(b)-floorID)%aes.BlockSize != 0 {
-		b = append(b, 0xff)
-	}
-	s.cbc.(ivSetter).SetIV(zeroIV[:])
-	s.cbc.CryptBlocks(b[floorID:], b[floorID:])
-	if s.mac != nil {
-		s.mac.Reset()
-		s.mac.Write(b[floorID:])
-		b = append(b, s.mac.Sum(sum[:0])[:floorHMAC]...)
-	}
-	return b
+// sink is where a listener would be.
+type sink struct {
+	to      netip.AddrPort
+	session *floor.Session
 }
 
 func (f *Floor) run(ctx context.Context, r *run) error {
 	r.result.Unit = "packets"
 	r.result.Options["listeners"], r.result.Options["rate"], r.result.Options["size"] = f.Listeners, f.Rate, f.Size
-	list, err := f.sink(r)
+	list, err := f.sinks(r)
 	if err != nil {
 		return err
 	}
@@ -142,8 +95,8 @@ func (f *Floor) run(ctx context.Context, r *run) error {
 	return o.err
 }
 
-// sink opens sockets that throw away what they get, as many as the clients of a fanout would have.
-func (f *Floor) sink(r *run) (list []sealer, err error) {
+// sinks opens sockets that throw away what they get, as many as the clients of a fanout would have.
+func (f *Floor) sinks(r *run) (list []sink, err error) {
 	r.farm.each(func(w *worker, _ rtmfp.Time) {
 		var s *socket
 		n := f.Listeners / len(r.farm.workers)
@@ -159,16 +112,17 @@ func (f *Floor) sink(r *run) (list []sealer, err error) {
 			if err != nil {
 				return
 			}
-			var k sealer
-			k, err = newSealer(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), s.port), r.HMAC)
-			list = append(list, k)
+			list = append(list, sink{
+				to:      netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), s.port),
+				session: floor.NewSession(r.HMAC),
+			})
 		}
 	})
 	return list, err
 }
 
 // send sends messages to all for the time of the measurement.
-func (f *Floor) send(ctx context.Context, r *run, list []sealer) (u FloorUsage, n uint64, err error) {
+func (f *Floor) send(ctx context.Context, r *run, list []sink) (u FloorUsage, n uint64, err error) {
 	out, err := newNetwork()
 	if err != nil {
 		return u, 0, err
@@ -190,11 +144,12 @@ func (f *Floor) send(ctx context.Context, r *run, list []sealer) (u FloorUsage, 
 
 	message := make([]byte, f.Size)
 	packets := make([]rtmfp.Datagram, floorBatch)
-	for i := range packets {
-		packets[i].Data = make([]byte, 0, readSize)
+	room := make([][]byte, floorBatch)
+	for i := range room {
+		room[i] = make([]byte, 0, readSize)
 	}
 	from := make([]netip.Addr, floorBatch)
-	var sum [sha256.Size]byte
+	var sealer floor.Sealer
 	var sealing, sending time.Duration
 	start := time.Now()
 	for i := 0; ; i++ {
@@ -208,7 +163,10 @@ func (f *Floor) send(ctx context.Context, r *run, list []sealer) (u FloorUsage, 
 		for part := range slices.Chunk(list, floorBatch) {
 			t0 := threadTime()
 			for j := range part {
-				packets[j] = rtmfp.Datagram{To: part[j].to, Data: part[j].seal(packets[j].Data[:0], message, &sum)}
+				sealer.Add(part[j].session, room[j], message)
+			}
+			for j, b := range sealer.Seal() {
+				packets[j] = rtmfp.Datagram{To: part[j].to, Data: b}
 			}
 			t1 := threadTime()
 			refused := out.write(s, packets[:len(part)], from)

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"crypto/aes"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -176,29 +175,6 @@ func TestJudge(t *testing.T) {
 		}
 		if limitTexts[c.want] == "" {
 			t.Errorf("no text for %s", c.want)
-		}
-	}
-}
-
-// A floor packet is as long as a server's: an id, whole blocks, a MAC.
-func TestSeal(t *testing.T) {
-	for _, hmac := range []bool{false, true} {
-		s, err := newSealer(netip.AddrPort{}, hmac)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := floorID + 1024
-		if hmac {
-			want += floorHMAC
-		}
-		var sum [32]byte
-		buf := make([]byte, 0, 2048)
-		if b := s.seal(buf, make([]byte, 1000), &sum); len(b) != want {
-			t.Errorf("%d bytes, want %d", len(b), want)
-		}
-		message := make([]byte, 1000)
-		if n := testing.AllocsPerRun(100, func() { s.seal(buf, message, &sum) }); n > 0 {
-			t.Errorf("%v allocations", n)
 		}
 	}
 }
