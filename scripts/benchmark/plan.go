@@ -57,9 +57,12 @@ const (
 // most is how many listeners a server is tried with: well beyond what it can do.
 var most = map[string]int{ours: 3000, tc: 2000, mona: 1000}
 
+// mostIdle is how many idle clients a server is tried with. More take long to connect.
+var mostIdle = map[string]int{ours: 10000, tc: 10000, mona: 1000}
+
 // plan is everything that is measured in one round; servers of the same set come one after the other.
 func plan(have []string, quick bool) (jobs []job) {
-	time := "6s"
+	time := "5s"
 	if quick {
 		time = "3s"
 	}
@@ -102,10 +105,10 @@ func plan(have []string, quick bool) (jobs []job) {
 			continue
 		}
 		each(func(s string, hmac bool) {
-			if hmac && n != mainClients {
+			if hmac && n != mainClients || n > mostIdle[s] {
 				return
 			}
-			add(job{Set: setIdle, scenario: "idle", Server: s, X: n, HMAC: hmac, once: n != mainClients}, "-clients", number(n), "-warmup", "3s")
+			add(job{Set: setIdle, scenario: "idle", Server: s, X: n, HMAC: hmac, once: n != mainClients}, "-clients", number(n), "-warmup", "3s", "-time", idleTime(n))
 		})
 	}
 	for _, s := range have {
@@ -132,6 +135,15 @@ func plan(have []string, quick bool) (jobs []job) {
 		}
 	}
 	return jobs
+}
+
+// idleTime is how long idle clients are watched: for many of them longer than it takes until each has shown
+// that it is there.
+func idleTime(n int) string {
+	if n > mainClients {
+		return "25s"
+	}
+	return "5s"
 }
 
 // name tells people what is measured.
