@@ -349,16 +349,6 @@ func join(c net.Conn) {
 	go func() { _, _ = io.Copy(io.Discard, c) }()
 }
 
-func frameOf(name string, payload []byte) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(1+len(name)+len(payload)))
-	b = append(b, byte(len(name)))
-	if name == "" {
-		binary.BigEndian.PutUint32(b, uint32(2+len(payload)))
-		b = append(b, 0)
-	}
-	return append(append(b, name...), payload...)
-}
-
 func sized(size uint32) []byte { return binary.BigEndian.AppendUint32(nil, size) }
 
 // Whatever comes from an address that no good neighbour has, the neighbour's calls are answered all the

@@ -85,10 +85,3 @@ func (g *guest) leave() bool {
 	g.in.remove(g)
 	return true
 }
-
-// stats returns how many wait, and how many had to go since the start.
-func (l *lobby) stats() (waiting int, evicted uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting.Len(), l.evicted
-}

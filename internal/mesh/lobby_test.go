@@ -64,3 +64,10 @@ func TestLobbyLeave(t *testing.T) {
 		t.Errorf("%d wait, addresses %v", n, l.perAddr)
 	}
 }
+
+// stats returns how many wait, and how many had to go since the start.
+func (l *lobby) stats() (waiting int, evicted uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting.Len(), l.evicted
+}

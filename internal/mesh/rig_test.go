@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -295,4 +296,14 @@ func (w *wire) receive() string {
 		w.t.Fatal(err)
 	}
 	return string(body)
+}
+
+func frameOf(name string, payload []byte) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(1+len(name)+len(payload)))
+	b = append(b, byte(len(name)))
+	if name == "" {
+		binary.BigEndian.PutUint32(b, uint32(2+len(payload)))
+		b = append(b, 0)
+	}
+	return append(append(b, name...), payload...)
 }
