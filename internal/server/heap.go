@@ -10,7 +10,7 @@ import (
 
 // heapPart decides how much garbage may gather before it is collected. Go's rule, as much as there is in use, doubles
 // the memory of a server with thousands of clients that do nothing. Where little garbage is made, collecting it early
-// costs nothing; where much is made, Go's rule holds.
+// costs nothing; where much is made, Go's rule holds, and afterwards what it took is given back to the system.
 type heapPart struct{ stop, done chan struct{} }
 
 const heapLook = time.Second
@@ -37,6 +37,7 @@ func (p *heapPart) run() {
 	defer debug.SetGCPercent(before)
 	tick := time.NewTicker(heapLook)
 	defer tick.Stop()
+	loud := true // much was made, and its memory is not given back yet
 	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(heap)
 	for {
@@ -45,9 +46,18 @@ func (p *heapPart) run() {
 			return
 		case <-tick.C:
 		}
-		allocated := heap[1].Value.Uint64()
+		before := heap[1].Value.Uint64()
 		metrics.Read(heap)
-		if next := gcPercent(set, heap[0].Value.Uint64(), heap[1].Value.Uint64()-allocated); next != set {
+		live, allocated := heap[0].Value.Uint64(), heap[1].Value.Uint64()-before
+		next := gcPercent(set, live, allocated)
+		switch {
+		case !quiet(live, allocated):
+			loud = true
+		case loud && next == set:
+			debug.FreeOSMemory()
+			loud = false
+		}
+		if next != set {
 			set = next
 			debug.SetGCPercent(set)
 		}
@@ -65,7 +75,7 @@ const (
 // for a moment.
 func gcPercent(set int, live, allocated uint64) int {
 	live = max(live, minGarbage)
-	room := min(max(live/3, minGarbage, allocated/collections), max(live, fullGarbage))
+	room := min(max(calm(live), allocated/collections), max(live, fullGarbage))
 	want := int(room * 100 / live)
 	if want < set {
 		want = max(want, set-max(set/8, 1))
@@ -75,6 +85,11 @@ func gcPercent(set int, live, allocated uint64) int {
 	}
 	return want
 }
+
+// calm is how much garbage may gather where little is made.
+func calm(live uint64) uint64 { return max(live/3, minGarbage) }
+
+func quiet(live, allocated uint64) bool { return allocated/collections <= calm(live) }
 
 func (p *heapPart) Shutdown(context.Context) error {
 	close(p.stop)
