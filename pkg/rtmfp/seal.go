@@ -40,7 +40,8 @@ type directionKey struct {
 	hmacLen uint8 // 0 = no HMAC but a checksum
 	sseq    bool  // packets carry session sequence numbers
 
-	mac *macKey // nil until needed
+	mac  *macKey // nil until needed often
+	once bool    // it was needed once
 }
 
 func newDirectionKey(aes16, hmacKey []byte, hmacLen int, sseq bool) directionKey {
@@ -51,11 +52,16 @@ func newDirectionKey(aes16, hmacKey []byte, hmacLen int, sseq bool) directionKey
 }
 
 // shrink frees the expanded state of an idle key; the next packet makes it anew.
-func (k *directionKey) shrink() { k.mac = nil }
+func (k *directionKey) shrink() { k.mac, k.once = nil, false }
 
 // authenticate returns the MAC of p, of which hmacLen bytes are used.
 func (k *directionKey) authenticate(p []byte) [sha256.Size]byte {
-	if k.mac == nil {
+	switch {
+	case k.mac != nil:
+	case !k.once: // of a session that only shows that it is alive
+		k.once = true
+		return hmacSum(k.hmac[:], p)
+	default:
 		k.mac = newMACKey(k.hmac[:])
 	}
 	return k.mac.sum(p)
