@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -130,4 +131,30 @@ func (s *server) waitLog(text string) {
 		}
 		<-time.After(time.Millisecond)
 	}
+}
+
+// A server that stops reading, and of which no pings are due, is given up soon after its buffers are full;
+// what waits for it is given back to its address.
+func TestStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := onPipe(t, func(c net.Conn) {
+			go func() { _, _ = c.Write(plainHello()) }()
+			_ = (&wire{t, c}).receive() // the hello, and nothing more
+			<-t.Context().Done()
+		})
+		s.wait("+target")
+		l := s.linked()[0]
+		if err := l.Send("f", make([]byte, 1<<20), Media{}); err != nil {
+			t.Fatal(err)
+		}
+		s.wait("-" + errStalled.Error())
+		if n := s.counters.QueueOverflows.Load(); n != 1 {
+			t.Errorf("%d counted", n)
+		}
+		synctest.Wait()
+		if n := l.tenant.out.left.Load(); n != int64(s.cfg.Queue) {
+			t.Errorf("%d bytes are not given back", int64(s.cfg.Queue)-n)
+		}
+		s.stop()
+	})
 }
