@@ -18,7 +18,7 @@ const (
 	hellosEach   = 10 // per second
 	hellosBurst  = 64
 	earlyEach    = 2 << 20 // frames before the hello
-	memoryEach   = 8 << 20 // hellos, names, frames up to 1 MiB that have not come in whole; and one larger one
+	memoryEach   = 6 << 20 // hellos, names, frames up to 1 MiB that have not come in whole; and one larger one
 	callsEach    = 4 << 20 // calls that no application has got yet; and one more
 	maxCalls     = 1024    // of them
 

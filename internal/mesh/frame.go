@@ -142,7 +142,7 @@ func (f *frameReader) body(size int) ([]byte, error) {
 	f.slow(true)
 	defer f.slow(false)
 	_, _ = f.r.Discard(4)
-	for n := min(size, firstRead); ; n = min(size, 2*n) {
+	for n := min(size, firstRead); ; n = min(size, 4*n) {
 		if n > largeFrame {
 			return f.largeBody(size)
 		}
