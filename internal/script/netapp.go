@@ -109,8 +109,11 @@ func (e *Engine) connect(path string, r *netconn.ConnectRequest) {
 
 // onConnection calls the event and returns its arguments. A refusal has the text for the client.
 func (e *Engine) onConnection(app *App, c *client, args []amf.Value, fields *[]amf.Member) (text string, refused bool, values []lua.LValue) {
-	values = e.conv.AppendFromAMF([]lua.LValue{c.obj.ud}, args...)
 	fn, ok := e.L.GetField(app.env, "onConnection").(*lua.LFunction)
+	if !ok && len(e.handlersOf("onConnection")) == 0 {
+		return "", false, nil
+	}
+	values = e.conv.AppendFromAMF([]lua.LValue{c.obj.ud}, args...)
 	if !ok {
 		return "", false, values
 	}
