@@ -46,10 +46,15 @@ type entry struct {
 // run keeps a dialer for every address of the name.
 func (e *entry) run(ctx context.Context) {
 	pause := newBackoff(e.node.cfg.Retry, rand.Float64)
+	looked := sync.OnceFunc(func() { e.node.unresolved.Add(-1) })
 	for {
 		next := pause.next()
-		if addrs, err := e.resolve(ctx); err == nil {
+		addrs, err := e.resolve(ctx)
+		if err == nil {
 			e.node.dialAll(ctx, e, addrs)
+		}
+		looked()
+		if err == nil {
 			if _, err := netip.ParseAddr(e.target.Host); err == nil {
 				return
 			}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -84,6 +85,8 @@ type Node struct {
 	lobby    *lobby
 	noise    *zerolog.BurstSampler // of what others can make this server log
 	counters Counters
+
+	unresolved atomic.Int32 // targets whose addresses were not looked up yet
 
 	listener net.Listener
 	cancel   context.CancelFunc
@@ -176,10 +179,6 @@ func (n *Node) Start(ctx context.Context, h Handler) error {
 	}
 	var life context.Context
 	life, n.cancel = context.WithCancel(context.Background())
-	if n.listener != nil {
-		n.note(n.log).Msg("Servers incoming connection on " + n.listener.Addr().String() + " started")
-		n.running.Go(func() { n.accept(life) })
-	}
 	seen := map[string]bool{}
 	for _, t := range n.cfg.Targets {
 		if seen[t.String()] {
@@ -188,7 +187,12 @@ func (n *Node) Start(ctx context.Context, h Handler) error {
 		}
 		seen[t.String()] = true
 		e := &entry{node: n, target: t}
+		n.unresolved.Add(1)
 		n.running.Go(func() { e.run(life) })
+	}
+	if n.listener != nil {
+		n.note(n.log).Msg("Servers incoming connection on " + n.listener.Addr().String() + " started")
+		n.running.Go(func() { n.accept(life) })
 	}
 	n.running.Go(func() { n.tick(life) })
 	return nil

@@ -128,6 +128,9 @@ func (n *Node) mayDial(l *Link) bool {
 	if l.dial != nil || l.serves == 0 {
 		return false
 	}
+	if n.unresolved.Load() > 0 {
+		return true // one of them may have its address
+	}
 	for addr, d := range n.dialers {
 		if d.link == nil && !d.covered && addr.Addr() == l.addr.Addr() && addr.Port() == l.serves {
 			d.nudge()
