@@ -32,6 +32,10 @@ const (
 	// keepSlots is how many slots an empty queue keeps.
 	keepSlots = 1024
 
+	// A link may have so many times what it leaves in the room that it shares with others: one that does not
+	// move leaves room for those that do. Media leaves more than calls.
+	mediaShare, callShare = 3, 16
+
 	// maxSkipped is for how many streams the queue remembers that they wait for a key frame.
 	maxSkipped = 4096
 )
@@ -48,7 +52,7 @@ var errQueueFull = errors.New("the server does not read fast enough: its queue i
 // is room.
 type queue struct {
 	limit  int
-	shared room // beside the limit, if there is one
+	shared *budget // of all links to one address, beside the limit; nil = none
 
 	mu      sync.Mutex
 	filled  sync.Cond // not empty or closed
@@ -88,7 +92,7 @@ func (q *queue) push(m message) error {
 			q.droppedBytes += uint64(len(m.payload))
 			return nil
 		}
-	} else if q.bytes+size > q.limit || !q.reserve(size) {
+	} else if q.bytes+size > q.limit || !q.reserve(size, callShare) {
 		return errQueueFull
 	}
 	q.append(m)
@@ -99,7 +103,7 @@ func (q *queue) push(m message) error {
 
 // admit decides whether media is sent.
 func (q *queue) admit(m *message, size int) bool {
-	fits := q.bytes+size <= q.limit/4*3 && q.reserve(size)
+	fits := q.bytes+size <= q.limit/4*3 && q.reserve(size, mediaShare)
 	if m.kind != kindVideo {
 		return fits
 	}
@@ -120,7 +124,18 @@ func (q *queue) admit(m *message, size int) bool {
 	return fits
 }
 
-func (q *queue) reserve(size int) bool { return q.shared == nil || q.shared.take(size) }
+// reserve takes room that is shared, unless that leaves too little of it for others.
+func (q *queue) reserve(size, share int) bool {
+	switch {
+	case q.shared == nil:
+	case !q.shared.take(size):
+		return false
+	case int64(q.bytes+size) > int64(share)*q.shared.left.Load():
+		q.shared.give(size)
+		return false
+	}
+	return true
+}
 
 func (q *queue) refund(size int) {
 	if q.shared != nil {

@@ -19,6 +19,42 @@ func packet(stream string, kind uint8, key bool, size int) message {
 	return message{handler: "onVideo", payload: make([]byte, size), media: true, stream: stream, kind: kind, key: key}
 }
 
+// Links to servers of one address share room; one to a server that does not read leaves enough of it for the others.
+func TestQueueShared(t *testing.T) {
+	const limit = 1 << 20
+	for stopped := 1; stopped <= 4; stopped++ {
+		var all budget
+		all.give(limit)
+		var links []*queue
+		for range stopped + 1 {
+			q := newQueue(limit)
+			q.shared = &all
+			links = append(links, q)
+		}
+		for range 2 * limit / 1000 {
+			for i, q := range links[:stopped] {
+				if i%2 == 0 {
+					_ = q.push(rpc("f", 1000)) // until it is full
+				}
+				mustPush(t, q, packet("live", kindVideo, true, 1000)) // is dropped then
+			}
+		}
+		q := links[stopped]
+		for range 100 {
+			mustPush(t, q, rpc("f", 1000), packet("live", kindVideo, true, 1000))
+			if n := len(drain(q)); n != 2 {
+				t.Fatalf("with %d stopped servers only %d messages come to another", stopped, n)
+			}
+		}
+		for _, q := range links {
+			q.release()
+		}
+		if n := all.left.Load(); n != limit {
+			t.Errorf("%d bytes are left", n)
+		}
+	}
+}
+
 // drain takes out everything that is queued.
 func drain(q *queue) (all []message) {
 	for q.stats().messages > 0 {
