@@ -35,9 +35,10 @@ const (
 )
 
 var (
-	errNames        = protocolErrorf("more than %d names of functions", maxNames)
-	errTLS    error = protocolError("the other server speaks TLS: servers.tls.* must be set on both or on none")
-	errHeader error = protocolError("a frame ends within its header")
+	errNames           = protocolErrorf("more than %d names of functions", maxNames)
+	errSentNames       = fmt.Errorf("this server called more than %d different functions of it", maxNames)
+	errTLS       error = protocolError("the other server speaks TLS: servers.tls.* must be set on both or on none")
+	errHeader    error = protocolError("a frame ends within its header")
 )
 
 // budget is memory that several links share.
@@ -228,7 +229,7 @@ func (w *frameWriter) appendHeader(b []byte, handler string, payload int) ([]byt
 	case len(handler) > maxHandler:
 		return b[:start], fmt.Errorf("the name of a function is longer than %d bytes", maxHandler)
 	case len(w.numbers) >= maxNames || w.nameBytes+len(handler) > maxNameBytes:
-		return b[:start], errNames
+		return b[:start], errSentNames
 	default:
 		if w.numbers == nil {
 			w.numbers = map[string]int{}

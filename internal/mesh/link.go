@@ -270,7 +270,8 @@ func (l *Link) write() {
 		out.reset()
 		for i := range batch {
 			if err := out.add(&w, &batch[i]); err != nil {
-				l.log.Error().Err(err).Str("function", batch[i].handler).Msg("a message is not sent")
+				l.end(err) // a call must not be lost while the link goes on
+				return
 			}
 		}
 		n, err := out.writeTo(l.pipe, l.hurry)

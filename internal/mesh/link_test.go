@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -176,6 +177,25 @@ func TestQueueFull(t *testing.T) {
 	if n := s.counters.QueueOverflows.Load(); n != 1 {
 		t.Error(n)
 	}
+}
+
+// Calls are not lost while a link goes on: when no more names can be numbered a new link begins to number anew.
+func TestTooManyNames(t *testing.T) {
+	b := start(t, nil)
+	a := start(t, func(c *Config) { c.Targets = []Target{b.target()} })
+	a.wait("open /live")
+	l := a.linked()[0]
+	for i := range maxNames + 1 {
+		if err := l.Send(fmt.Sprint("f", i), nil, Media{}); err != nil {
+			break // it has ended
+		}
+	}
+	a.wait("-" + errSentNames.Error())
+	a.wait("+target")
+	if err := a.linked()[0].Send("f", nil, Media{}); err != nil {
+		t.Error(err)
+	}
+	b.wait("f()")
 }
 
 // Applications that are behind hold the other side up and lose nothing.
