@@ -50,11 +50,9 @@ func (e *entry) run(ctx context.Context) {
 	for {
 		next := pause.next()
 		addrs, err := e.resolve(ctx)
-		if err == nil {
-			e.node.dialAll(ctx, e, addrs)
-		}
+		all := err == nil && e.node.dialAll(ctx, e, addrs)
 		looked()
-		if err == nil {
+		if all {
 			if _, err := netip.ParseAddr(e.target.Host); err == nil {
 				return
 			}
@@ -120,14 +118,17 @@ func (d *dialer) nudge() {
 	}
 }
 
-// dialAll starts dialers for the addresses that have none.
-func (n *Node) dialAll(ctx context.Context, e *entry, addrs []netip.AddrPort) {
+// dialAll starts dialers for the addresses that have none. It reports whether all are the entry's own: those of
+// another one end when its name has other addresses.
+func (n *Node) dialAll(ctx context.Context, e *entry, addrs []netip.AddrPort) (all bool) {
+	all = true
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, addr := range addrs {
 		switch d := n.dialers[addr]; {
 		case n.stopping || d != nil && d.entry == e:
 		case d != nil:
+			all = false
 			if !n.twice[e.target.String()+addr.String()] {
 				n.twice[e.target.String()+addr.String()] = true
 				n.log.Warn().Stringer("target", e.target).Stringer("address", addr).Stringer("as", d.target).
@@ -139,6 +140,7 @@ func (n *Node) dialAll(ctx context.Context, e *entry, addrs []netip.AddrPort) {
 			n.running.Go(func() { d.run(ctx) })
 		}
 	}
+	return all
 }
 
 // run dials until the address is no longer one of the target.

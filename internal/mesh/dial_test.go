@@ -107,6 +107,32 @@ func TestSameTarget(t *testing.T) {
 	}
 }
 
+// An address stays a target as long as one entry has it, whichever of them dialled it first.
+func TestSameTargetMoves(t *testing.T) {
+	port := freePort(t)
+	run := func() *server { return start(t, func(c *Config) { c.Listen = netip127(port) }) }
+	b := run()
+	var dns names
+	dns.set("b.test", 1)
+	a := start(t, func(c *Config) {
+		c.Targets = []Target{{Host: "127.0.0.1", Port: port}, {Host: "b.test", Port: port}}
+		c.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			if host == "127.0.0.1" {
+				<-time.After(100 * time.Millisecond) // the name is first
+				return resolve(ctx, host)
+			}
+			return dns.resolve(ctx, host)
+		}
+	})
+	a.wait("+target")
+	a.waitLog("two entries are the same server")
+	dns.set("b.test", 9)
+	b.stop()
+	a.waitLog("b.test no longer has the address 127.0.0.1")
+	b = run()
+	b.wait("+initiator")
+}
+
 // A server that went away is found again when it is back, one that rejected when it does not any more.
 func TestComesBack(t *testing.T) {
 	port := freePort(t)
