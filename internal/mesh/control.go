@@ -100,8 +100,11 @@ const errVersion = protocolError("a control message of another version of the pr
 // identity that differs in every process.
 const keyPing = "node.ping"
 
-// neverTold are the prefixes of keys that other servers have no business with.
-var neverTold = []string{"application.", "arguments.", "logs.", "servers.targets", "servers.secret", "servers.tls.", "servers.private", "servers.allow", "node."}
+// neverTold are the prefixes of keys that other servers have no business with. Of servers.* they are told the port:
+// anything else may be a secret, under a name with a typing error too.
+var neverTold = []string{"application.", "arguments.", "logs.", "servers.", "node."}
+
+const keyServersPort = "servers.port"
 
 // announced are the parameters of a hello: the configuration without what must not leave the server, sorted
 // by key.
@@ -110,7 +113,8 @@ func announced(params map[string]string, private []string) []pair {
 	for key, value := range params {
 		hidden := func(prefix string) bool { return strings.HasPrefix(strings.ToLower(key), prefix) }
 		secret := func(name string) bool { return strings.EqualFold(key, name) }
-		if !slices.ContainsFunc(neverTold, hidden) && !slices.ContainsFunc(private, secret) {
+		told := strings.EqualFold(key, keyServersPort) || !slices.ContainsFunc(neverTold, hidden)
+		if told && !slices.ContainsFunc(private, secret) {
 			list = append(list, pair{key, value})
 		}
 	}

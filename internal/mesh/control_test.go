@@ -9,7 +9,7 @@ import (
 func TestAnnounced(t *testing.T) {
 	params := map[string]string{
 		"host": "www.a.com", "RTMFP.port": "1935", "my.key": "1", "My.Secret": "2", "servers.port": "1936",
-		"servers.targets": "b:1936", "servers.secret": "x", "servers.tls.cert": "c", "servers.private": "my.secret", "servers.allow": "10.0.0.0/8",
+		"servers.targets": "b:1936", "servers.secret": "x", "Servers.Secrt": "x", "servers.tls.cert": "c", "servers.private": "my.secret", "servers.allow": "10.0.0.0/8",
 		"application.dir": "d", "arguments.log": "7", "logs.name": "l", "node.id": "fake",
 	}
 	var got []string

@@ -282,7 +282,7 @@ func (l *Link) learn(params map[string]string) {
 		delete(params, key)
 	}
 	l.received = params
-	port, _ := strconv.ParseUint(params["servers.port"], 10, 16)
+	port, _ := strconv.ParseUint(params[keyServersPort], 10, 16)
 	l.serves = uint16(port)
 }
 
