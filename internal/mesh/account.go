@@ -134,7 +134,7 @@ func (t *tenant) keep(bytes int) error {
 	return nil
 }
 
-// admit counts a hello.
+// admit counts a hello, or a handshake of TLS, which comes before it.
 func (t *tenant) admit(now time.Time) error {
 	if t.incoming && !t.hellos.AllowN(now, 1) {
 		return errTooOften

@@ -73,6 +73,11 @@ func (n *Node) enter(l *Link) error {
 	if err := n.begin(l); err != nil {
 		return err
 	}
+	if n.tls != nil { // the handshake is dear
+		if err := l.tenant.admit(time.Now()); err != nil {
+			return n.leave(l, err)
+		}
+	}
 	n.counters.Waiting.Add(1)
 	l.guest = n.lobby.enter(l.addr.Addr(), func() {
 		n.counters.Waiting.Add(-1)

@@ -106,6 +106,24 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// A handshake of TLS costs more than a hello, so an address may not begin more of them than it may say hellos.
+func TestManyHandshakes(t *testing.T) {
+	const more = 100
+	s := start(t, certified(newAuthority(t, "mesh").issue("a", nil, "127.0.0.1")))
+	for range hellosBurst + more {
+		s.connect(t)
+	}
+	for limit := time.Now().Add(patience); s.counters.Incoming.Load() < hellosBurst+more; {
+		if time.Now().After(limit) {
+			t.Fatal("connections are not accepted")
+		}
+		<-time.After(time.Millisecond)
+	}
+	if s.counters.IncomingRefused.Load() == 0 { // some come back with time
+		t.Error("none is refused")
+	}
+}
+
 // Servers of which only one has TLS say so, instead of wondering about huge messages.
 func TestOnlyOneTLS(t *testing.T) {
 	files := newAuthority(t, "mesh").issue("a", nil, "127.0.0.1")

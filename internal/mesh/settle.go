@@ -86,8 +86,10 @@ func (n *Node) admit(l *Link) error {
 	case l.dial == nil && len(n.links) >= maxIncoming:
 		return errManyLinks
 	}
-	if err := l.tenant.admit(time.Now()); err != nil {
-		return err
+	if n.tls == nil {
+		if err := l.tenant.admit(time.Now()); err != nil {
+			return err
+		}
 	}
 	if l.dial != nil {
 		l.dial.peer, l.dial.link, l.dial.covered = l.peer, l, false
