@@ -564,3 +564,32 @@ func TestImpostor(t *testing.T) {
 		})
 	}
 }
+
+// Nor does it keep out a neighbour that is a target and not there yet.
+func TestImpostorFirst(t *testing.T) {
+	for name, ids := range map[string][2]string{"lower": {"a", "b"}, "higher": {"b", "a"}} {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			s := startID(t, ids[0], func(c *Config) { c.Targets = []Target{{Host: "127.0.0.1", Port: port}} })
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 6, 6, 6)}}
+			conn, err := d.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			w := &wire{t, conn}
+			w.write(frameOf("", appendHello(nil, []pair{{keyNodeID, ids[1]}})))
+			w.write(frameOf("", appendOffer(nil, offer{number: 1 << 31})))
+			w.write(frameOf("", []byte{kindConfirm}))
+			s.wait("+initiator")
+			good := startID(t, ids[1], func(c *Config) { c.Listen = netip127(port) })
+			s.wait("-" + errReplaced.Error())
+			s.wait("+target")
+			good.wait("open /live")
+			if err := s.linked()[0].Send("f", nil, Media{}); err != nil {
+				t.Error(err)
+			}
+			good.wait("f()")
+		})
+	}
+}

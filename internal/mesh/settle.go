@@ -183,7 +183,13 @@ func (n *Node) negotiate(l *Link, b []byte) error {
 // mayReplace reports whether l is believed to come from the server that has the other link: the identity in a
 // hello alone proves nothing. When it is not, a link that is half-open ends for want of a sign of life.
 func (n *Node) mayReplace(b *neighbour, l *Link) bool {
-	return n.key != nil || n.tls != nil || b.link == nil || b.link.addr.Addr() == l.addr.Addr()
+	return n.key != nil || n.tls != nil || b.link == nil || b.link.addr.Addr() == l.addr.Addr() || b.impostor(l)
+}
+
+// impostor reports whether the link that is there may be somebody else's: the server at the address of a target is
+// rather believed what it is than who connects from elsewhere.
+func (b *neighbour) impostor(l *Link) bool {
+	return b.link != nil && b.link.dial == nil && l.dial != nil && b.link.addr.Addr() != l.addr.Addr()
 }
 
 // replace ends a link in whose place another comes.
@@ -216,7 +222,7 @@ func (n *Node) settle(b *neighbour) {
 	var ours, theirs *Link
 	for _, l := range slices.Clone(b.waiting) {
 		o := l.offer
-		if b.link != nil && !o.have && o.number > b.link.offer.number && n.mayReplace(b, l) {
+		if b.link != nil && !o.have && o.number != 0 && (o.number > b.link.offer.number || b.impostor(l)) && n.mayReplace(b, l) {
 			n.replace(b)
 		}
 		switch {
