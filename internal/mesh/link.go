@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,6 +251,8 @@ func (l *Link) merge(elsewhere map[string]string, targets ...[]Property) {
 	maps.Copy(m, l.received)
 	for _, t := range targets {
 		for _, p := range t {
+			// Scripts find a name however it is written: no other spelling takes the place of ours.
+			maps.DeleteFunc(m, func(key, _ string) bool { return strings.EqualFold(key, p.Name) })
 			m[p.Name] = p.Value
 		}
 	}

@@ -55,6 +55,17 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// What a target tells about itself does not change what servers.targets says about it.
+func TestPropertiesOfTargets(t *testing.T) {
+	b := start(t, func(c *Config) { c.Params["TYPE"], c.Params["type"], c.Params["zone"] = "slave", "slave", "x" })
+	a := start(t, func(c *Config) { c.Targets = []Target{b.target(Property{"Type", "master"})} })
+	a.wait("+target")
+	p := a.linked()[0].Params()
+	if p["Type"] != "master" || p["TYPE"] != "" || p["type"] != "" || p["zone"] != "x" {
+		t.Error(p)
+	}
+}
+
 // Two servers that have each other among their targets see each other once, on the link of the lower one, with
 // the properties of both.
 func TestDoubleConnection(t *testing.T) {
