@@ -67,39 +67,51 @@ type sharedPair struct {
 }
 
 func (s *sharedKeyPairs) acquire(rand io.Reader, group uint64, far []byte) (*dhKeyPair, error) {
-	if far == nil {
-		return single(rand, group)
-	}
 	sum := sha256.Sum256(far)
+	if far != nil {
+		if kp := s.join(group, sum); kp != nil {
+			return kp, nil
+		}
+	}
+	kp, err := generateKeyPair(rand, group) // takes long: not with the lock, which shards take too
+	if err != nil {
+		return nil, err
+	}
+	kp.users = 1
+	if far != nil {
+		s.share(kp, sum)
+	}
+	return kp, nil
+}
+
+// join returns the pair in use for one more session, nil if there is none or it met that component before.
+func (s *sharedKeyPairs) join(group uint64, sum [sha256.Size]byte) *dhKeyPair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.current[group]
-	if p != nil && (len(p.used) >= s.uses || s.old(p)) {
-		s.retire(p)
-		p = nil
-	}
 	if p == nil {
-		kp, err := single(rand, group)
-		if err != nil {
-			return nil, err
-		}
-		p = &sharedPair{dhKeyPair: kp, since: s.now, used: make(map[[sha256.Size]byte]struct{})}
-		s.current[group] = p
-	} else if _, again := p.used[sum]; again {
-		return single(rand, group)
+		return nil
+	}
+	if len(p.used) >= s.uses || s.old(p) {
+		s.retire(p)
+		return nil
+	}
+	if _, again := p.used[sum]; again {
+		return nil
 	}
 	p.used[sum] = struct{}{}
 	p.users++
-	return p.dhKeyPair, nil
+	return p.dhKeyPair
 }
 
-// single draws a pair that is held once.
-func single(rand io.Reader, group uint64) (*dhKeyPair, error) {
-	kp, err := generateKeyPair(rand, group)
-	if err == nil {
-		kp.users = 1
+// share puts a new pair, which meets a component, in use if none is.
+func (s *sharedKeyPairs) share(kp *dhKeyPair, sum [sha256.Size]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current[kp.group] == nil {
+		kp.users++
+		s.current[kp.group] = &sharedPair{dhKeyPair: kp, since: s.now, used: map[[sha256.Size]byte]struct{}{sum: {}}}
 	}
-	return kp, err
 }
 
 func (s *sharedKeyPairs) old(p *sharedPair) bool { return s.now.Sub(p.since) >= s.period }

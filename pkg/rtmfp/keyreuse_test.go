@@ -108,6 +108,82 @@ func TestKeyReuseNeverTwice(t *testing.T) {
 	}
 }
 
+// blockedSource is a source of randomness that says when it is asked, and then waits.
+type blockedSource struct{ asked, goOn chan struct{} }
+
+func (b blockedSource) Read(p []byte) (int, error) {
+	b.asked <- struct{}{}
+	<-b.goOn
+	return rand.Read(p)
+}
+
+// While a worker draws a pair, which takes milliseconds with a large group, nobody waits for it: neither the shards,
+// which look for pairs that are too old, nor sessions that use the pair there is.
+func TestKeyReuseDrawsWithoutLock(t *testing.T) {
+	s := reusing(t, time.Minute, 100)
+	source := blockedSource{make(chan struct{}), make(chan struct{})}
+	first := acquire(t, s, 2, "copied")
+	done := make(chan *dhKeyPair)
+	go func() {
+		kp, _ := s.acquire(source, 2, []byte("copied"))
+		done <- kp
+	}()
+	<-source.asked
+	free := make(chan struct{})
+	go func() {
+		defer close(free)
+		s.expire(Time(time.Second))
+		s.release(acquire(t, s, 2, "other"))
+	}()
+	select {
+	case <-free:
+	case <-time.After(20 * time.Second):
+		t.Error("all wait for one pair")
+	}
+	close(source.goOn)
+	go func() {
+		for range source.asked { // a draw may be thrown away
+		}
+	}()
+	if again := <-done; again == nil || again == first {
+		t.Error("no pair for a copy")
+	}
+	close(source.asked)
+}
+
+// Workers that find no pair at the same time each draw one, of which one is used again and the others are destroyed.
+func TestKeyReuseDrawnTwice(t *testing.T) {
+	s := reusing(t, time.Minute, 100)
+	source := blockedSource{make(chan struct{}), make(chan struct{})}
+	done := make(chan *dhKeyPair)
+	for _, far := range []string{"a", "b"} {
+		go func() {
+			kp, _ := s.acquire(source, 2, []byte(far))
+			done <- kp
+		}()
+	}
+	<-source.asked
+	<-source.asked
+	close(source.goOn)
+	go func() {
+		for range source.asked {
+		}
+	}()
+	a, b := <-done, <-done
+	close(source.asked)
+	if a == nil || b == nil || a == b {
+		t.Fatal("not two pairs")
+	}
+	s.release(a)
+	s.release(b)
+	if wiped(a) == wiped(b) {
+		t.Errorf("destroyed: %v and %v", wiped(a), wiped(b))
+	}
+	if kp := acquire(t, s, 2, "c"); wiped(kp) || (kp != a && kp != b) {
+		t.Error("neither is used again")
+	}
+}
+
 // An endpoint destroys a pair in time although nobody connects any more.
 func TestKeyReuseEnds(t *testing.T) {
 	id := mustIdentity(NewServerIdentity(rand.Reader, "", 2)).ReuseKeys(30*time.Second, 100)
