@@ -199,6 +199,9 @@ func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
 		counters.Writes.Add(1)
 		switch {
 		case c.err == nil:
+		case c.err == errStuck: // as a network that is overloaded does
+			counters.SendErrors.Add(uint64(len(list) - c.first[c.sent]))
+			return
 		case c.out[c.sent].hdr.Iovlen > 1:
 			list = c.sendSingly(list[c.first[c.sent]:], int(c.out[c.sent].hdr.Iovlen), counters)
 			c.toSend, c.sent = c.prepare(list, counters), 0
@@ -294,6 +297,10 @@ func (c *conn) encodeAddr(i int, to netip.AddrPort) bool {
 	return true
 }
 
+// errStuck says that nothing leaves the socket. A shard must not wait for that: it has packets to read, clients on
+// other devices, and an end.
+var errStuck = errors.New("udp: the device does not send")
+
 // sendAll sends the prepared messages up to the first that is refused, which c.err tells.
 func (c *conn) sendAll() {
 	for c.sent < c.toSend {
@@ -303,7 +310,11 @@ func (c *conn) sendAll() {
 			c.sent += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
-			c.waiter.writable()
+			if c.waiter.writable() {
+				continue
+			}
+			c.err = errStuck
+			return
 		default:
 			c.err = os.NewSyscallError("sendmmsg", errno)
 			return

@@ -101,6 +101,48 @@ func TestConnSendErrors(t *testing.T) {
 	}
 }
 
+// A socket from which nothing leaves, since its device is stuck, does not hold up the shard: what was to be sent is
+// lost, and counted.
+func TestConnStuck(t *testing.T) {
+	a, b := open(t, "127.0.0.1:0", 0), open(t, "127.0.0.1:0", 0)
+	send := a.send
+	a.send = func() {
+		a.toSend = 2
+		send() // it is full after two
+		a.err = errStuck
+	}
+	var counters Counters
+	a.write(datagrams(b.addr, 10, 20, 30, 40, 50), &counters)
+	if n := counters.SendErrors.Load(); n != 3 {
+		t.Errorf("%d datagrams counted", n)
+	}
+	a.send = send
+	a.write(datagrams(b.addr, 60), &counters)
+	got, _ := take(t, b, 3, &counters)
+	if len(got[1]) != 20 || len(got[2]) != 60 {
+		t.Errorf("datagrams of %d and %d bytes", len(got[1]), len(got[2]))
+	}
+
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	w := &waiter{fd: pipe[1]}
+	if !w.writable() {
+		t.Error("no room in an empty pipe")
+	}
+	for {
+		if _, err := unix.Write(pipe[1], make([]byte, 4096)); err != nil {
+			break
+		}
+	}
+	if w.writable() {
+		t.Error("room in a full pipe")
+	}
+}
+
 // A deadline in the past must not hide what has arrived: timers that follow each other closely would
 // starve the reader.
 func TestConnReadsAfterDeadline(t *testing.T) {

@@ -36,7 +36,10 @@ func newWaiter(fd int) (*waiter, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	w := &waiter{set: os.NewFile(uintptr(epfd), "epoll"), epfd: epfd, fd: fd}
-	if w.raw, err = w.set.SyscallConn(); err == nil {
+	if err = w.set.SetReadDeadline(time.Time{}); err == nil { // an error if the poller did not take it
+		w.raw, err = w.set.SyscallConn()
+	}
+	if err == nil {
 		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{}))
 	}
 	if err != nil {
@@ -76,8 +79,13 @@ func (w *waiter) arm(events uint32) {
 
 func (w *waiter) setDeadline(t time.Time) { w.set.SetReadDeadline(t) }
 
-// writable waits until the socket has room to send, at most for a moment.
-func (w *waiter) writable() {
+// stuckAfter is how long a shard waits for room to send. Less would lose packets where the uplink is slow: half of a
+// usual buffer is sent in 50 ms with 10 Mbit/s.
+const stuckAfter = 100 * time.Millisecond
+
+// writable waits until the socket has room to send; it is false if there was none in stuckAfter.
+func (w *waiter) writable() bool {
 	fds := [1]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}
-	unix.Poll(fds[:], 10)
+	n, err := unix.Poll(fds[:], int(stuckAfter.Milliseconds()))
+	return n > 0 || err != nil // EINTR
 }
