@@ -142,7 +142,7 @@ func (l *lab) awaitQuiet(ctx context.Context) {
 const (
 	// disturbing is the share of one processor used by others from which a result does not count.
 	disturbing = 0.3
-	calmTries  = 3
+	calmTries  = 2
 )
 
 // calm runs a job again when others disturbed it, and returns what was disturbed least.
