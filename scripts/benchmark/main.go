@@ -52,6 +52,7 @@ func run(ctx context.Context) error {
 	quick := fs.Bool("quick", false, "fewer sizes, shorter")
 	wait := fs.Duration("wait", 20*time.Second, "wait this long at most for a quiet machine before each measurement")
 	results := fs.String("results", "", "keep all results in this `file` (JSON)")
+	more := fs.Bool("more", false, "add to what the file of -results has already")
 	from := fs.String("from", "", "measure nothing, write the report from this `file` of results")
 	docs := fs.String("docs", "docs", "folder of the report")
 	flag.Parse()
@@ -84,7 +85,7 @@ func run(ctx context.Context) error {
 	if *guard {
 		err = l.guard(ctx, *rounds, *store)
 	} else {
-		err = l.measure(ctx, *rounds, *quick, *results, *docs)
+		err = l.measure(ctx, *rounds, *quick, *more, *results, *docs)
 	}
 	if err != nil {
 		return fmt.Errorf("%w (outputs of servers are in %s)", err, dir)
@@ -93,9 +94,17 @@ func run(ctx context.Context) error {
 }
 
 // measure runs the plan and writes the report, also of what there is when it is interrupted.
-func (l *lab) measure(ctx context.Context, rounds int, quick bool, results, docs string) error {
+func (l *lab) measure(ctx context.Context, rounds int, quick, more bool, results, docs string) error {
 	s := &session{Date: time.Now().Format(time.DateOnly), Machine: describeMachine(), Go: runtime.Version()}
+	if more {
+		var err error
+		if s, err = load(results); err != nil {
+			return err
+		}
+	}
+	before := s.rounds()
 	err := l.all(ctx, plan(l.have(), quick), rounds, func(r record) {
+		r.Round += before
 		s.Records = append(s.Records, r)
 		if results != "" {
 			if err := save(s, results); err != nil {

@@ -79,6 +79,8 @@ func rss(r *bench.Result) (float64, bool) {
 	return float64(r.Server.RSS) / (1 << 20), true
 }
 
+func othersShare(r *bench.Result) (float64, bool) { return 100 * others(r), r.Machine.Processors > 0 }
+
 func rate(r *bench.Result) (float64, bool) { return r.Rate, r.Rate > 0 }
 func loss(r *bench.Result) (float64, bool) { return 100 * r.Loss, r.Expected > 0 }
 

@@ -14,11 +14,12 @@ func (s *session) connectTable() string {
 			if cpu := s.get(k, cpuPerUnit); cpu.n > 0 {
 				rows = append(rows, []string{
 					server, onOff(hmac), show(cpu, "%.0f"), show(s.get(k, rate), "%.0f"), show(s.get(k, p99), "%.0f"), show(s.get(k, loss), "%.1f"),
+					show(s.get(k, othersShare), "%.0f"),
 				})
 			}
 		}
 	}
-	return table([]string{"server", "HMAC", "processor time per connect, µs", "connects/s", "p99, ms", "failed, %"}, rows)
+	return table([]string{"server", "HMAC", "processor time per connect, µs", "connects/s", "p99, ms", "failed, %", "others, % of a core"}, rows)
 }
 
 func (s *session) fanoutTable() string {
@@ -30,13 +31,13 @@ func (s *session) fanoutTable() string {
 				if cpu := s.get(k, cpuPerUnit); cpu.n > 0 {
 					rows = append(rows, []string{
 						fmt.Sprint(x), server, onOff(hmac), show(cpu, "%.1f"), show(s.get(k, cpuShare), "%.0f"),
-						show(s.get(k, loss), "%.2f"), show(s.get(k, p50), "%.1f"), show(s.get(k, p99), "%.1f"),
+						show(s.get(k, loss), "%.2f"), show(s.get(k, p50), "%.1f"), show(s.get(k, p99), "%.1f"), show(s.get(k, othersShare), "%.0f"),
 					})
 				}
 			}
 		}
 	}
-	return table([]string{"listeners", "server", "HMAC", "µs per message", "% of a core", "lost, %", "p50, ms", "p99, ms"}, rows)
+	return table([]string{"listeners", "server", "HMAC", "µs per message", "% of a core", "lost, %", "p50, ms", "p99, ms", "others, % of a core"}, rows)
 }
 
 func (s *session) idleTable() string {
