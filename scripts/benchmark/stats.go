@@ -129,6 +129,16 @@ func (s *session) get(k key, m metric) spread {
 	return spreadOf(values)
 }
 
+// calmest returns a metric of the round in which others did least, and what they did, in percent of a core.
+func (s *session) calmest(k key, m metric) (v, disturbed float64, ok bool) {
+	for _, r := range s.of(k) {
+		if x, has := m(r); has && (!ok || 100*others(r) < disturbed) {
+			v, disturbed, ok = x, 100*others(r), true
+		}
+	}
+	return v, disturbed, ok
+}
+
 // ratio returns the metric of one key divided by that of another.
 func (s *session) ratio(a, b key, m metric) (float64, bool) {
 	x, y := s.get(a, m), s.get(b, m)

@@ -126,6 +126,7 @@ func (p *plot) svg() string {
 	}
 	for i, l := range p.lines {
 		c := colours[i%len(colours)]
+		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="140" height="18" fill="white" fill-opacity="0.8"/>`+"\n", left+6, top+5+i*18)
 		var path []string
 		for _, q := range l.points {
 			if shown(q) {

@@ -7,15 +7,17 @@ import (
 // targets compares what was measured with what the project wants to reach.
 func (s *session) targets() string {
 	var rows [][]string
+	calm := "" // the same in the calmest round
 	add := func(what, want string, v float64, ok, met bool, format string) {
-		if !ok {
+		note := calm
+		if calm = ""; !ok {
 			return
 		}
 		verdict := "no"
 		if met {
 			verdict = "yes"
 		}
-		rows = append(rows, []string{what, want, fmt.Sprintf(format, v), verdict})
+		rows = append(rows, []string{what, want, fmt.Sprintf(format, v), verdict, note})
 	}
 	atMost := func(what string, limit float64, v float64, ok bool, format string) {
 		add(what, "≤ "+fmt.Sprintf(format, limit), v, ok, v <= limit, format)
@@ -26,6 +28,9 @@ func (s *session) targets() string {
 	}
 	value := func(k key, m metric) (float64, bool) {
 		v := s.get(k, m)
+		if x, disturbed, ok := s.calmest(k, m); ok && v.n > 1 {
+			calm = fmt.Sprintf("%.3g (%.0f %%)", x, disturbed)
+		}
 		return v.median, v.n > 0
 	}
 	for _, hmac := range []bool{true, false} {
@@ -79,7 +84,7 @@ func (s *session) targets() string {
 	if v, ok := s.ratio(both(ours), both(mona), meshCPU); ok {
 		add("processor time of both servers per forwarded message / "+mona, "< 1.00", v, ok, v < 1, "%.2f")
 	}
-	return table([]string{"what", "wanted", "measured", "reached"}, rows)
+	return table([]string{"what", "wanted", "measured", "reached", "in the calmest round (others, % of a core)"}, rows)
 }
 
 // breaks returns the least number of listeners at which a server lost more than 0.1 % or its p99 was above
