@@ -47,6 +47,9 @@ type Config struct {
 	MaxQueued            int // bytes in the send queues of a session, with overhead
 	MaxBuffered          int // bytes in the receive buffers of a session
 
+	// Dump is shown every packet, between decryption and processing and between assembly and encryption. A
+	// startup packet that is then forwarded is shown by both shards. Nil: none are.
+	Dump DumpFunc
 	// Rand is the source of randomness; nil means crypto/rand.
 	Rand io.Reader
 }

@@ -38,6 +38,7 @@ func (e *Endpoint) startupPacket(now Time, typ byte, payload []byte) []byte {
 
 // sendStartupPacket seals a plain packet with the default key and queues it.
 func (e *Endpoint) sendStartupPacket(to netip.AddrPort, sid uint32, packet []byte) {
+	e.dumpSent(to, 0, packet)
 	e.queueDatagram(to, e.sealStartup(sid, packet))
 }
 
@@ -62,6 +63,7 @@ func (e *Endpoint) openStartup(now Time, b []byte, sid uint32, from netip.AddrPo
 		e.countOpenError(err)
 		return 0, nil, nil, false
 	}
+	e.dumpReceived(from, 0, pkt)
 	typ, payload, ok = startupChunk(pkt)
 	if ok && typ == chunkFragment {
 		f, isFragment := consumeFragment(payload)

@@ -109,8 +109,10 @@ func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, o
 		p := m.probe
 		m.probe = netip.AddrPort{}
 		msg := s.mobilityPing(now, p)
-		b, _ = s.beginPacket(now, b)
-		return s.padPacket(appendChunk(b, chunkPing, msg[:])), p, true
+		b, at := s.beginPacket(now, b)
+		b = appendChunk(b, chunkPing, msg[:])
+		s.e.dumpSent(p, s.nearID, b[at:])
+		return s.padPacket(b), p, true
 	}
 	b, ok = s.build(now, b)
 	return b, s.addr, ok

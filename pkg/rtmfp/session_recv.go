@@ -21,6 +21,7 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 		s.e.countOpenError(err)
 		return
 	}
+	s.e.dumpReceived(from, s.nearID, pkt)
 	h, n := consumePacketHeader(pkt)
 	// Under session keys each side has its own mode: a packet of ours that comes back is not theirs.
 	want := uint8(modeInitiator)

@@ -42,6 +42,7 @@ func (s *Session) build(now Time, b []byte) (_ []byte, ok bool) {
 	if tc {
 		b[at] |= packetFlagTimeCritical
 	}
+	s.e.dumpSent(s.addr, s.nearID, b[at:])
 	return s.padPacket(b), true
 }
 
