@@ -85,6 +85,7 @@ type frameReader struct {
 	large  bool                  // long is from slot
 	last   int                   // bytes of the last frame still in the buffer of r
 	slow   func(bool)            // told around the reading of a long frame
+	dump   dumpFunc              // nil = frames are not shown
 }
 
 func newFrameReader(r io.Reader, maxFrame int, shared room) *frameReader {
@@ -115,7 +116,11 @@ func (f *frameReader) next() (frame, error) {
 		}
 		return frame{}, err
 	}
-	return f.parse(b)
+	fr, err := f.parse(b)
+	if f.dump != nil {
+		f.dump(b[:len(b)-len(fr.payload)], fr.payload)
+	}
+	return fr, err
 }
 
 // release gives back what the last frame took.

@@ -264,7 +264,7 @@ func (l *Link) write() {
 	var (
 		w     frameWriter
 		batch []message
-		out   outgoing
+		out   = outgoing{dump: l.dump(true)}
 	)
 	for more := true; more; {
 		if batch, more = l.queue.pop(batch); !more {
@@ -316,6 +316,7 @@ type outgoing struct {
 	kept  net.Buffers // of bufs, which is consumed by writing
 	bytes []byte
 	from  int // of bytes, not in bufs yet
+	dump  dumpFunc
 }
 
 func (o *outgoing) reset() {
@@ -327,8 +328,12 @@ func (o *outgoing) reset() {
 }
 
 func (o *outgoing) add(w *frameWriter, m *message) (err error) {
+	start := len(o.bytes)
 	if o.bytes, err = w.appendHeader(o.bytes, m.handler, len(m.payload)); err != nil {
 		return err
+	}
+	if o.dump != nil {
+		o.dump(o.bytes[start+4:], m.payload)
 	}
 	if len(m.payload) <= copied {
 		o.bytes = append(o.bytes, m.payload...)

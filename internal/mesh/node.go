@@ -32,6 +32,10 @@ type Config struct {
 	Log        zerolog.Logger
 	Note       zerolog.Level // of NOTE, which zerolog does not have
 
+	// Dump is shown every frame, before it is processed or sent; nil = none. What head and payload have together is the
+	// frame without its size, valid during the call. The two goroutines of every link call it.
+	Dump func(sent bool, addr netip.AddrPort, head, payload []byte)
+
 	// Resolve finds the addresses of a name or IP, and Dial connects; nil = the system's ways.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	Dial    func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)

@@ -82,7 +82,7 @@ const (
 func (l *Link) read() error {
 	l.in.count = &l.node.counters.BytesReceived
 	frames := newFrameReader(&l.in, maxHello, both{&l.tenant.early, &l.node.early})
-	frames.keep = l.tenant.keep
+	frames.keep, frames.dump = l.tenant.keep, l.dump(false)
 	frames.slot = &largeSlot{tenant: l.tenant, ended: l.done}
 	defer frames.release()
 	l.in.limit(helloTimeout)
