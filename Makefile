@@ -45,8 +45,8 @@ tidy: ## Fail when go.mod or go.sum are not tidy.
 arch: ## Check dependency rules, banned calls and file sizes.
 	$(GO) test ./internal/archtest
 
-race: ## Run the tests under the race detector, in random order (needs a C compiler).
-	$(GO) test -race -shuffle=on ./...
+race: ## Run the tests under the race detector, in random order, without those that only drive other processes (needs a C compiler).
+	$(GO) test -race -short -shuffle=on ./...
 
 seeds: ## Run every fuzz target on its seeds.
 	$(GO) test -run '^Fuzz' ./...

@@ -155,7 +155,11 @@ func BenchmarkGroupJoinMixed(b *testing.B) {
 
 // A group never splits, however its members come and go, and nobody is told much.
 func TestChurnKeepsGroupConnected(t *testing.T) {
-	for seed := range uint64(5) {
+	seeds := uint64(5)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			g := newGraph(seed)
 			check := func(step int) {

@@ -32,6 +32,9 @@ const (
 // time. The other two go on as if nothing was, and the third is one of them soon after it is back.
 // MONASERVER_LAB_PAUSE=60s makes the pauses longer.
 func TestMeshLab(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: other processes do the work")
+	}
 	needLab(t)
 	pause := pauseOfLab
 	if s := os.Getenv("MONASERVER_LAB_PAUSE"); s != "" {

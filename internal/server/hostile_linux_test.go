@@ -117,6 +117,9 @@ func assaults() []assault {
 // Other servers that mean no good cost little memory, and clients are served all the time; when they have gone
 // nothing of them is left.
 func TestHostileServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: another process is attacked")
+	}
 	bin := filepath.Join(t.TempDir(), "monaserver")
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "../../cmd/monaserver").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -153,6 +153,9 @@ func ports() (list []int) {
 // Clients behind real NATs meet whenever theory allows, through the daemon and with the command line
 // client; where theory does not, the daemon says why.
 func TestNATLab(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: other processes do the work")
+	}
 	l := newLab(t)
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin") + "/"
