@@ -29,7 +29,7 @@ func (s *session) targets() string {
 	value := func(k key, m metric) (float64, bool) {
 		v := s.get(k, m)
 		if x, disturbed, ok := s.calmest(k, m); ok && v.n > 1 {
-			calm = fmt.Sprintf("%.3g (%.0f %%)", x, disturbed)
+			calm = fmt.Sprintf("%v (%.0f %%)", round2(x), disturbed)
 		}
 		return v.median, v.n > 0
 	}
