@@ -377,6 +377,15 @@ func TestClusterNonsense(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"?", "cam?x=1", " a ", "\x00", "mp4:b"} {
+		entry := amf.NewObject().Add("name", amf.String(name)).Add("instance", amf.String("c-1")).
+			Add("path", &amf.Array{Dense: []amf.Value{amf.String("c")}})
+		r.engine.ServerCall(l, "clusterStreams", []amf.Value{&amf.Array{Dense: []amf.Value{entry}}}, 64, func() {})
+		r.run(0)
+		r.engine.ServerCall(l, "clusterGone", []amf.Value{amf.String(name), amf.String("c-1")}, 64, func() {})
+	}
+	m.age()
+	m.age()
 	r.expect("", "mona.publications.count", "0")
 	m.clean()
 }

@@ -368,6 +368,9 @@ end
 
 local function isText(text, max) return type(text) == "string" and text ~= "" and #text <= max end
 
+-- What follows a "?" is not part of a name.
+local function isName(name) return isText(name, 1024) and not name:find("?", 1, true) end
+
 local function isPath(path)
   if type(path) ~= "table" or #path == 0 or #path > MAX_HOPS then return false end
   for _, v in ipairs(path) do
@@ -399,7 +402,7 @@ function functions.clusterStreams(server, list)
   if type(list) ~= "table" then return end
   local link = links.get(server)
   for _, entry in ipairs(list) do
-    if type(entry) == "table" and isText(entry.name, 1024) and isText(entry.instance, 128) and isPath(entry.path) then
+    if type(entry) == "table" and isName(entry.name) and isText(entry.instance, 128) and isPath(entry.path) then
       local stream = streamOf(entry.name)
       if contains(entry.path, id) then
         forget(stream, server)
