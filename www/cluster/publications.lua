@@ -324,8 +324,8 @@ local function begin(publication, publisher, instance)
   update(stream)
 end
 
-local function finish(publication, publisher)
-  local stream = streams.get(publication.name)
+local function finish(name, publisher)
+  local stream = streams.get(name)
   if not stream or not stream.here then return end
   if stream.publisher ~= publisher and stream.publisher ~= "unknown" then return end -- somebody has followed already
   dropAll(stream)
@@ -345,7 +345,7 @@ local function adopt()
     end
   end
   for name, stream in streams.pairs() do
-    if stream.here and not mona.publications(name) then finish(stream.here, stream.publisher) end
+    if stream.here and not mona.publications(name) then finish(name, stream.publisher) end
     if not stream.here and not stream.copy then update(stream) end -- the name was not free before
   end
 end
@@ -493,7 +493,7 @@ mona:handle {
       stream.copy = nil
       return
     end
-    finish(publication, client or "script")
+    finish(publication.name, client or "script")
   end,
 
   onSubscribe = function(_, listener)
