@@ -564,6 +564,46 @@ func TestClusterTogether(t *testing.T) {
 	m.clean()
 }
 
+// The number of viewers outlives an edit, but not a time in which nobody counted.
+func TestClusterViewers(t *testing.T) {
+	r := newRig(t, clusterFiles(t, allModules), balanced("least"))
+	b := r.meet(true, "192.168.0.2:1936", map[string]string{"host": "b.example.com"})
+	r.engine.ServerCall(b, "clusterLoad", []amf.Value{amf.Number(0), amf.Number(0)}, 64, func() {})
+	c := r.dial("rtmfp://10.0.0.1/own")
+	c.publish("cam")
+	first, second := c.play("cam"), r.dial("rtmfp://10.0.0.1/own").play("later")
+	const full = "Play.Failed: b.example.com"
+	play := func(want string) {
+		t.Helper()
+		c := r.dial("rtmfp://10.0.0.1/own")
+		s := c.play("cam")
+		if got := s.codes() + ": " + s.text(); (got == full) != (want == full) {
+			t.Errorf("%s, want %s", got, want)
+		}
+		c.leave()
+	}
+	play(full)
+	edit := func(text string) {
+		t.Helper()
+		r.write("main.lua", text)
+		_ = r.reload("")
+	}
+	edit(allModules + " ")
+	play(full)
+	r.lua("", `mona.clusterViewersTime = mona.clusterViewersTime - 60000`)
+	edit("not Lua")
+	second.close()
+	edit(allModules)
+	r.engine.ServerCall(b, "clusterLoad", []amf.Value{amf.Number(0), amf.Number(0)}, 64, func() {})
+	r.run(0)
+	play("room")
+	second = r.dial("rtmfp://10.0.0.1/own").play("cam")
+	play(full)
+	second.close()
+	first.close()
+	r.expect("", "mona.clusterViewers", "0")
+}
+
 // The corrected form of the page's application: a chain of three servers.
 func TestClusterChain(t *testing.T) {
 	f := clusterFiles(t, `require "cluster.chain"`)

@@ -19,6 +19,7 @@ if clusterModules.balance then return true end
 clusterModules.balance = true
 
 local newMap = require("cluster.map")
+local viewers = require("cluster.viewers")
 
 local MODE = tostring(mona.configs["cluster.balance"] or "least")
 local VIEWERS = tonumber(mona.configs["cluster.viewers"])
@@ -36,9 +37,6 @@ local turn, ticks, told = 0, 0, -1
 
 local function margin(n) return math.max(MARGIN, n / 20) end
 
--- How many play here, also what is not published yet. An edit of www/main.lua does not interrupt them.
-mona.clusterViewers = mona.clusterViewers or 0
-
 -- least is the server with the least of what ("clients" or "viewers"), and how many that are.
 local function least(what)
   local server, min
@@ -52,7 +50,7 @@ end
 -- tell sends our numbers to a server, or to all.
 local function tell(server)
   local clients = #mona.clients
-  local watching = VIEWERS and mona.clusterViewers or nil
+  local watching = VIEWERS and viewers.count() or nil
   if server then
     server:send("clusterLoad", clients, watching)
     return
@@ -89,6 +87,7 @@ local events = {
   end,
 
   onManage = function()
+    if VIEWERS then viewers.still() end
     ticks = ticks + 1
     if ticks >= REFRESH or #mona.clients ~= told or VIEWERS then tell() end
   end,
@@ -113,15 +112,15 @@ local events = {
 
 if VIEWERS then
   function events.onSubscribe()
-    if mona.clusterViewers >= VIEWERS then
+    if viewers.count() >= VIEWERS then
       local server, there = least("viewers")
       if not server then server = mona.servers.targets(1) or mona.servers(1) end -- none that counts
       if server and (not there or there < VIEWERS) then error(server.host, 0) end
     end
-    mona.clusterViewers = mona.clusterViewers + 1
+    viewers.add(1)
   end
 
-  function events.onUnsubscribe() mona.clusterViewers = math.max(0, mona.clusterViewers - 1) end
+  function events.onUnsubscribe() viewers.add(-1) end
 end
 
 mona:handle(events)

@@ -19,15 +19,13 @@ if clusterModules.chain then return true end
 clusterModules.chain = true
 
 local newMap = require("cluster.map")
+local viewers = require("cluster.viewers")
 
 local VIEWERS = tonumber(mona.configs["cluster.viewers"])
 
 local nextServer          -- nil: we are the last one
 local senders = newMap()  -- by name of the stream: what passes its media on
 local previous = newMap() -- by server that we are the target of: the copies of its streams, by name
-
--- An edit of www/main.lua does not interrupt those who play.
-mona.clusterViewers = mona.clusterViewers or 0
 
 -- attach passes a publication on.
 local function attach(publication)
@@ -125,12 +123,14 @@ local events = {
 }
 
 if VIEWERS then
+  events.onManage = viewers.still
+
   function events.onSubscribe()
-    if nextServer and mona.clusterViewers >= VIEWERS then error(nextServer.host, 0) end
-    mona.clusterViewers = mona.clusterViewers + 1
+    if nextServer and viewers.count() >= VIEWERS then error(nextServer.host, 0) end
+    viewers.add(1)
   end
 
-  function events.onUnsubscribe() mona.clusterViewers = math.max(0, mona.clusterViewers - 1) end
+  function events.onUnsubscribe() viewers.add(-1) end
 end
 
 mona:handle(events)
