@@ -233,6 +233,7 @@ func TestMonaDump(t *testing.T) {
 		{map[string]string{"dump": ""}, `mona:dump("abc")`, "61 62 63"},
 		{map[string]string{"dump": ""}, `mona:dump("x", "abc", 1)`, "00000000  61                                                |a|"},
 		{map[string]string{"dump": "", "dumplimit": "2"}, `mona:dump("x", "abc")`, "|ab|"},
+		{map[string]string{"dump": "", "dumplimit": "0"}, `mona:dump("x", "abc")`, "|abc|"},
 	} {
 		r := newRig(t, files{"main.lua": ``}, func(c *Config) { c.Arguments = tc.args })
 		r.forget()

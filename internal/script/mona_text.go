@@ -160,7 +160,7 @@ func (e *Engine) dump(_ *object, L *lua.LState) int {
 	}
 	size := len(data)
 	limit := min(max(L.OptInt(4, size), 0), size, maxDump)
-	if n, err := strconv.Atoi(e.cfg.Arguments["dumplimit"]); err == nil && n >= 0 {
+	if n, err := strconv.Atoi(e.cfg.Arguments["dumplimit"]); err == nil && n > 0 {
 		limit = min(limit, n)
 	}
 	if title = strings.TrimSpace(title); title == "" {

@@ -41,6 +41,12 @@ func startDaemon(t testing.TB) *testDaemon {
 // startDaemonWith is startDaemon with scripts, by path below www, and further settings.
 func startDaemonWith(t testing.TB, scripts map[string]string, settings string) *testDaemon {
 	t.Helper()
+	return startDaemonLogging(t, zerolog.Nop(), scripts, settings)
+}
+
+// startDaemonLogging is startDaemonWith with a log and options of the command line.
+func startDaemonLogging(t testing.TB, log zerolog.Logger, scripts map[string]string, settings string, argv ...string) *testDaemon {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "www", "live"), 0o755); err != nil {
 		t.Fatal(err)
@@ -57,7 +63,7 @@ func startDaemonWith(t testing.TB, scripts map[string]string, settings string) *
 	for range 10 { // another process may take the port before the server does
 		port := freeUDPPort(t)
 		ini := fmt.Sprintf("threads = 2\n[RTMFP]\nhost = %s\nport = %d\n%s", loopback, port, settings)
-		s, err := New(loadINI(t, dir, ini), zerolog.Nop(), Parts()...)
+		s, err := New(loadINI(t, dir, ini, argv...), log, Parts()...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,14 +103,14 @@ func freeUDPPort(t testing.TB) uint16 {
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 
-// loadINI is the configuration that an ini file in dir makes.
-func loadINI(t testing.TB, dir, ini string) *config.Config {
+// loadINI is the configuration that an ini file in dir makes, with options of the command line.
+func loadINI(t testing.TB, dir, ini string, argv ...string) *config.Config {
 	t.Helper()
 	file := filepath.Join(dir, config.FileName)
 	if err := os.WriteFile(file, []byte(ini), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args, err := config.ParseArgs([]string{"monaserver", "--config=" + file})
+	args, err := config.ParseArgs(append([]string{"monaserver", "--config=" + file}, argv...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,9 @@ func newMesh(env Env, r *rtmfpPart) (Part, error) {
 	if c.Port != 0 {
 		cfg.Listen = netip.AddrPortFrom(c.Host, c.Port)
 	}
+	if d := newDumper(env.Log, env.Config.Dump, "SERVERS"); d != nil {
+		cfg.Dump = d.frame
+	}
 	for name, value := range env.Config.Public().All() {
 		cfg.Params[name] = value
 	}

@@ -45,6 +45,7 @@ type rtmfpPart struct {
 	intro    *rendezvous.Introducer
 	groups   *rendezvous.Groups
 	memory   *watermark
+	dump     *dumper // nil = off
 
 	running   bool // the engine
 	transport *udp.Transport
@@ -64,6 +65,7 @@ func newRTMFP(env Env) (*rtmfpPart, error) {
 		registry: netconn.NewRegistry(),
 		bans:     new(rtmfp.Bans),
 		memory:   newWatermark(env.Config.Limits.Memory),
+		dump:     newDumper(env.Log, env.Config.Dump, "RTMFP"),
 	}
 	p.groups = rendezvous.NewGroups(p.post, p.log, rendezvous.GroupLimits{})
 	if p.engine, err = p.newEngine(env); err != nil {
@@ -119,7 +121,7 @@ func (p *rtmfpPart) now() rtmfp.Time {
 
 func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 	l := p.cfg.Limits
-	return rtmfp.Config{
+	c := rtmfp.Config{
 		Identity:             p.identity,
 		Rendezvous:           true,
 		DecideHello:          true,
@@ -134,6 +136,10 @@ func (p *rtmfpPart) endpointConfig() rtmfp.Config {
 		MaxQueued:            int(l.BufferedPerSession),
 		MaxBuffered:          int(l.BufferedPerSession),
 	}
+	if p.dump != nil {
+		c.Dump = p.dump.rtmfp
+	}
+	return c
 }
 
 // handler makes the handler of one shard.
