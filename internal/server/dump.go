@@ -14,6 +14,9 @@ import (
 // maxDump bounds a dump in bytes when the dumplimit option does not: a message between servers may have megabytes.
 const maxDump = 64 << 10
 
+// dumpLine is about how long the line of 16 bytes is, or the title.
+const dumpLine = 80
+
 // dumper logs packets of one protocol. It is called where they are sent and received, and waits for nothing: what the log has
 // no room for is dropped and counted there.
 type dumper struct {
@@ -61,6 +64,7 @@ func (d *dumper) write(sent bool, addr netip.AddrPort, session string, head, res
 	head = head[:min(len(head), d.limit)]
 	rest = rest[:min(len(rest), d.limit-len(head))]
 	var b strings.Builder
+	b.Grow(dumpLine * (2 + (len(head)+len(rest))/16))
 	fmt.Fprintf(&b, "%s %s %v%s, %d bytes%s\n", d.protocol, direction, addr, session, size, cut)
 	w := hex.Dumper(&b)
 	for _, part := range [...][]byte{head, rest} {

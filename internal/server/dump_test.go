@@ -24,7 +24,7 @@ type dumpedPacket struct {
 
 var (
 	dumpTitle = regexp.MustCompile(`INFO   ((?:RTMFP|SERVERS) (?:sent to|received from) .*), (\d+ bytes(?:, the first \d+)?)`)
-	dumpLine  = regexp.MustCompile(`^    [0-9a-f]{8}  ((?:[0-9a-f]{2} +){1,16})\|`)
+	hexLine   = regexp.MustCompile(`^    [0-9a-f]{8}  ((?:[0-9a-f]{2} +){1,16})\|`)
 )
 
 // readDumps finds the dumps in a log for people.
@@ -36,7 +36,7 @@ func readDumps(t *testing.T, text string) (list []dumpedPacket) {
 		if m := dumpTitle.FindStringSubmatch(line); m != nil {
 			list = append(list, dumpedPacket{title: m[1], size: m[2]})
 			inside = true
-		} else if m := dumpLine.FindStringSubmatch(line); m != nil && inside {
+		} else if m := hexLine.FindStringSubmatch(line); m != nil && inside {
 			b, err := hex.DecodeString(strings.ReplaceAll(m[1], " ", ""))
 			if err != nil {
 				t.Fatal(err)
@@ -176,5 +176,19 @@ func TestDumpWaitsForNothing(t *testing.T) {
 	close(g.open)
 	if err := q.close(closeTimeout); err != nil {
 		t.Error(err)
+	}
+}
+
+// BenchmarkDump is what showing a packet costs its thread.
+func BenchmarkDump(b *testing.B) {
+	addr, packet := netip.MustParseAddrPort("192.0.2.7:50000"), make([]byte, 1188)
+	for _, limit := range []int{0, 64} {
+		b.Run(fmt.Sprint(limit), func(b *testing.B) {
+			d := newDumper(zerolog.New(io.Discard), config.Dump{On: true, Limit: limit}, "RTMFP")
+			b.ReportAllocs()
+			for b.Loop() {
+				d.rtmfp(true, addr, 1, packet)
+			}
+		})
 	}
 }
