@@ -59,7 +59,7 @@ func (n *Net) AddShards(addr string, cfg rtmfp.Config, shards int, h func(*Shard
 		s := &Shard{node: node, index: i, batch: rtmfp.NewBatch(8)}
 		c := cfg
 		c.Shard = i
-		c.Forward = func(shard int, b []byte, from netip.AddrPort) {
+		c.Forward = func(shard int, b []byte, from netip.AddrPort, _ rtmfp.Local) {
 			if shard < len(node.shards) {
 				node.shards[shard].Post(forwarded{append([]byte(nil), b...), from})
 			}

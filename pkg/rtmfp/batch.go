@@ -10,8 +10,9 @@ type Batch struct {
 
 // Datagram is one datagram to send. Data is valid until the batch is reset.
 type Datagram struct {
-	To   netip.AddrPort
-	Data []byte
+	To    netip.AddrPort
+	Local Local // where it leaves from
+	Data  []byte
 }
 
 // datagramRoom is the capacity of a batch buffer; startup packets may grow beyond it.
@@ -38,7 +39,7 @@ func (b *Batch) Reset() { b.n = 0 }
 
 func (b *Batch) next() []byte { return b.packets[b.n].Data[:0] }
 
-func (b *Batch) commit(to netip.AddrPort, data []byte) {
-	b.packets[b.n] = Datagram{to, data}
+func (b *Batch) commit(to netip.AddrPort, local Local, data []byte) {
+	b.packets[b.n] = Datagram{to, local, data}
 	b.n++
 }

@@ -30,6 +30,9 @@ type wireRig struct {
 	now   rtmfp.Time
 	hosts map[netip.AddrPort]*host
 	order []*host
+	// asks has which address of the others a host sends to; astray counts datagrams to it that left from another.
+	asks   map[netip.AddrPort]rtmfp.Local
+	astray int
 }
 
 func newWireRig() *wireRig {
@@ -96,7 +99,10 @@ func (w *wireRig) flush(h *host) (sent bool) {
 			to := w.hosts[d.To]
 			to.packets++
 			t := to.begin()
-			to.ep.HandleDatagram(w.now, d.Data, h.addr)
+			if d.Local != w.asks[d.To] {
+				w.astray++
+			}
+			to.ep.HandleDatagramTo(w.now, d.Data, h.addr, w.asks[h.addr])
 			w.events(to)
 			to.end(t)
 		}

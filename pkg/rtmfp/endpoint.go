@@ -18,7 +18,7 @@ type Config struct {
 	// Shard is the index of this endpoint; it is part of its session ids and tags.
 	Shard int
 	// Forward passes a datagram on to the shard it belongs to. The callee must copy it. Nil: dropped.
-	Forward func(shard int, datagram []byte, from netip.AddrPort)
+	Forward func(shard int, datagram []byte, from netip.AddrPort, local Local)
 	// Limiter admits initiators, shared by shards; nil admits all.
 	Limiter *Limiter
 	// Bans drops datagrams by address; nil drops none.
@@ -136,14 +136,18 @@ type Endpoint struct {
 	nextPacket uint64 // number of the newest packet sent in fragments
 	inFragment bool   // a reassembled packet is being processed
 
+	from  netip.AddrPort // of the datagram that is being handled
+	local Local
+
 	tcSentAt   Time // last time critical packet sent on any session
 	tcRecvAt   Time
 	tcRecvFrom *Session
 }
 
 type outDatagram struct {
-	to   netip.AddrPort
-	data []byte
+	to    netip.AddrPort
+	local Local
+	data  []byte
 }
 
 // NewEndpoint returns an endpoint.
@@ -204,6 +208,10 @@ func ShardOf(id uint32) int { return int(id & 0xff) }
 
 // HandleDatagram processes a received datagram. b is overwritten.
 func (e *Endpoint) HandleDatagram(now Time, b []byte, from netip.AddrPort) {
+	e.HandleDatagramTo(now, b, from, 0)
+}
+
+func (e *Endpoint) handleDatagram(now Time, b []byte, from netip.AddrPort) {
 	e.now = now
 	e.counters.DatagramsReceived.Add(1)
 	if e.cfg.Bans.banned(from.Addr()) {
@@ -234,7 +242,7 @@ func (e *Endpoint) HandleDatagram(now Time, b []byte, from netip.AddrPort) {
 func (e *Endpoint) forward(shard int, b []byte, from netip.AddrPort) {
 	e.counters.Forwarded.Add(1)
 	if e.cfg.Forward != nil {
-		e.cfg.Forward(shard, b, from)
+		e.cfg.Forward(shard, b, from, e.localFor(from))
 	}
 }
 
@@ -312,7 +320,7 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 	n := 0
 	for n < len(e.out) && !b.Full() {
 		d := e.out[n]
-		b.commit(d.to, append(b.next(), d.data...))
+		b.commit(d.to, d.local, append(b.next(), d.data...))
 		if len(e.spare) < maxSpareStartup {
 			e.spare = append(e.spare, d.data[:0])
 		}
@@ -332,13 +340,13 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 		}
 		more := true
 		for i := 0; i < pollQuantum && !b.Full(); i++ {
-			pkt, to, ok := s.nextPacket(now, b.next())
+			pkt, to, local, ok := s.nextPacket(now, b.next())
 			if !ok {
 				more = false
 				break
 			}
 			e.sealer.add(s.send, s.farID, pkt)
-			b.commit(to, pkt)
+			b.commit(to, local, pkt)
 			added++
 		}
 		if more {
@@ -352,7 +360,7 @@ func (e *Endpoint) Poll(now Time, b *Batch) bool {
 }
 
 // queueDatagram queues a copy of b for Poll.
-func (e *Endpoint) queueDatagram(to netip.AddrPort, b []byte) {
+func (e *Endpoint) queueDatagram(to netip.AddrPort, local Local, b []byte) {
 	if len(e.out) >= maxStartupQueue {
 		e.counters.StartupQueueFull.Add(1)
 		return
@@ -361,7 +369,7 @@ func (e *Endpoint) queueDatagram(to netip.AddrPort, b []byte) {
 	if n := len(e.spare); n > 0 {
 		room, e.spare = e.spare[n-1], e.spare[:n-1]
 	}
-	e.out = append(e.out, outDatagram{to, append(room, b...)})
+	e.out = append(e.out, outDatagram{to, local, append(room, b...)})
 }
 
 func (e *Endpoint) emit(ev Event) { e.events = append(e.events, ev) }

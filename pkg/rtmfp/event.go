@@ -59,4 +59,6 @@ type Hello struct {
 	EPD  []byte // endpoint discriminator, an option list (RFC 7425 §4.4)
 	Tag  []byte
 	From netip.AddrPort
+
+	local Local
 }

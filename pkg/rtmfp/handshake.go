@@ -39,7 +39,7 @@ func (e *Endpoint) startupPacket(now Time, typ byte, payload []byte) []byte {
 // sendStartupPacket seals a plain packet with the default key and queues it.
 func (e *Endpoint) sendStartupPacket(to netip.AddrPort, sid uint32, packet []byte) {
 	e.dumpSent(to, 0, packet)
-	e.queueDatagram(to, e.sealStartup(sid, packet))
+	e.queueDatagram(to, e.localFor(to), e.sealStartup(sid, packet))
 }
 
 func (e *Endpoint) sealStartup(sid uint32, packet []byte) []byte {

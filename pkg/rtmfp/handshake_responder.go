@@ -33,7 +33,7 @@ func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
 		e.answerHello(now, tag, from)
 	case selected, e.cfg.Rendezvous && d.HasPeer:
 		b := append(append(make([]byte, 0, len(epd)+len(tag)), epd...), tag...)
-		e.emit(Event{Kind: EventHello, Hello: &Hello{EPD: b[:len(epd):len(epd)], Tag: b[len(epd):], From: from}, Addr: from})
+		e.emit(Event{Kind: EventHello, Hello: &Hello{EPD: b[:len(epd):len(epd)], Tag: b[len(epd):], From: from, local: e.localFor(from)}, Addr: from})
 	default:
 		e.counters.HellosUnselected.Add(1)
 	}
@@ -43,7 +43,10 @@ func (e *Endpoint) hello(now Time, epd, tag []byte, from netip.AddrPort) {
 const maxTag = 512
 
 // AnswerHello sends the responder hello with a stateless cookie (RFC 7016 §3.5.1.1.2).
-func (e *Endpoint) AnswerHello(now Time, h *Hello) { e.answerHello(now, h.Tag, h.From) }
+func (e *Endpoint) AnswerHello(now Time, h *Hello) {
+	e.heardFrom(h.From, h.local)
+	e.answerHello(now, h.Tag, h.From)
+}
 
 func (e *Endpoint) answerHello(now Time, tag []byte, to netip.AddrPort) {
 	e.cookie = e.cfg.Cookies.make(e.cookie[:0], now, to)
@@ -54,6 +57,7 @@ func (e *Endpoint) answerHello(now Time, tag []byte, to netip.AddrPort) {
 // RedirectHello tells the initiator to try other addresses (RFC 7016 §3.5.1.4). No address means the
 // one this answer comes from.
 func (e *Endpoint) RedirectHello(now Time, h *Hello, to []Address) {
+	e.heardFrom(h.From, h.local)
 	e.sendStartup(now, h.From, 0, chunkRedirect, appendRedirect(nil, redirect{tagEcho: h.Tag, addresses: to}))
 }
 
@@ -129,7 +133,7 @@ func (e *Endpoint) handleIIKeying(now Time, c *iikeying, datagram []byte, from n
 	}
 	rnd := e.cfg.Rand
 	j := &KeyAgreement{
-		from: from, stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: work.skic, group: work.group,
+		from: from, local: e.localFor(from), stamp: cookieTime(c.cookie), isid: c.initiatorSID, cert: cert, skic: work.skic, group: work.group,
 		run: func(j *KeyAgreement) { j.skrc, j.keys, j.err = work.finish(rnd) },
 	}
 	e.keying[from] = j // before our own opening may end, so that the claim stays
@@ -210,8 +214,9 @@ func (e *Endpoint) respond(now Time, j *KeyAgreement) {
 func (e *Endpoint) accept(now Time, j *KeyAgreement) {
 	s := &Session{
 		e: e, timer: -1, nearID: e.newSessionID(), addr: j.from, near: e.cfg.Identity,
-		peer: j.cert.fingerprint, since: j.stamp,
+		peer: j.cert.fingerprint, since: j.stamp, local: j.local,
 	}
+	e.heardFrom(j.from, j.local)
 	e.sessions[s.nearID] = s
 	chunk := appendRIKeying(nil, rikeying{responderSID: s.nearID, skrc: j.skrc, signature: []byte{signatureNone}})
 	s.replay = &keyingReply{isid: j.isid, skic: j.skic, chunk: chunk}

@@ -17,7 +17,8 @@ type KeyAgreement struct {
 	farID   uint32
 
 	from  netip.AddrPort // responder
-	stamp Time           // when its cookie was made
+	local Local
+	stamp Time // when its cookie was made
 	isid  uint32
 	cert  *certificate
 	skic  []byte

@@ -14,6 +14,7 @@ type mobility struct {
 	secret     [16]byte
 	probe      netip.AddrPort // where a probe should go, if valid
 	probed     netip.AddrPort // where the last one went
+	local      Local          // where it left from
 }
 
 const (
@@ -44,7 +45,7 @@ func (s *Session) probeAddress(now Time, from netip.AddrPort) {
 		s.e.random(m.secret[:])
 		s.mob = m
 	}
-	m.txAt, m.probe, m.probed = now, from, from
+	m.txAt, m.probe, m.probed, m.local = now, from, from, s.e.localFor(from)
 	s.wake()
 }
 
@@ -96,15 +97,15 @@ func (s *Session) move(now Time, addr netip.AddrPort) {
 	old := s.addr
 	delete(e.byAddr, old)
 	e.unclaim(old)
-	s.addr = addr
+	s.addr, s.local = addr, e.localFor(addr)
 	e.byAddr[addr] = s
 	e.cfg.Directory.setPeer(s.peer, PeerRef{e.cfg.Shard, s.nearID, addr})
 	e.counters.AddressChanges.Add(1)
 	e.emit(Event{Kind: EventAddressChanged, Session: s, Addr: old})
 }
 
-// nextPacket builds the next datagram of the session and says where it goes.
-func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, ok bool) {
+// nextPacket builds the next datagram of the session and says where it goes and from where.
+func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, local Local, ok bool) {
 	if m := s.mob; m != nil && m.probe.IsValid() && s.state == stateOpen {
 		p := m.probe
 		m.probe = netip.AddrPort{}
@@ -112,8 +113,8 @@ func (s *Session) nextPacket(now Time, b []byte) (_ []byte, to netip.AddrPort, o
 		b, at := s.beginPacket(now, b)
 		b = appendChunk(b, chunkPing, msg[:])
 		s.e.dumpSent(p, s.nearID, b[at:])
-		return s.padPacket(b), p, true
+		return s.padPacket(b), p, m.local, true
 	}
 	b, ok = s.build(now, b)
-	return b, s.addr, ok
+	return b, s.addr, s.local, ok
 }

@@ -25,6 +25,7 @@ type Session struct {
 	state     sessionState
 	farClosed bool // the far end asked to close
 	initiator bool
+	local     Local  // where packets leave from
 	nearID    uint32 // receive session id: what the far end puts on packets to us
 	farID     uint32
 	addr      netip.AddrPort // DESTADDR

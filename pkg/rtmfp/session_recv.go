@@ -39,6 +39,9 @@ func (s *Session) handle(now Time, b []byte, from netip.AddrPort) {
 			s.e.cfg.Directory.setPeer(s.peer, PeerRef{s.e.cfg.Shard, s.nearID, s.addr})
 		}
 	}
+	if from == s.addr && from == s.e.from {
+		s.local = s.e.local
+	}
 	s.stats.PacketsReceived++
 	s.warm()
 	s.stats.BytesReceived += uint64(len(b))

@@ -212,6 +212,6 @@ func (s *Session) appendFlow(now Time, b []byte, limit int, f *SendFlow) (_ []by
 // sendLast queues one more packet of a session that is about to be forgotten.
 func (s *Session) sendLast(now Time) {
 	if b, ok := s.build(now, s.e.scratch[:0]); ok {
-		s.e.queueDatagram(s.addr, s.send.encrypt(b, s.farID))
+		s.e.queueDatagram(s.addr, s.local, s.send.encrypt(b, s.farID))
 	}
 }

@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,13 +11,13 @@ import (
 
 // BenchmarkConnWrite sends batches of full datagrams to one address, over loopback.
 func BenchmarkConnWrite(b *testing.B) {
-	for _, gso := range []bool{false, true} {
-		name := "plain"
-		if gso {
-			name = "GSO"
-		}
-		b.Run(name, func(b *testing.B) {
-			c, err := listen(loopback(0), false, 0)
+	for _, tt := range []struct {
+		name string
+		addr netip.AddrPort
+		gso  bool
+	}{{"plain", loopback(0), false}, {"bound to all addresses", everywhere, false}, {"GSO", loopback(0), true}} {
+		b.Run(tt.name, func(b *testing.B) {
+			c, err := listen(tt.addr, false, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -25,12 +27,16 @@ func BenchmarkConnWrite(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer to.close()
-			if gso {
+			if tt.gso {
 				c.enableGSO()
 			}
 			var list []rtmfp.Datagram
 			for range 8 { // about what the burst limit lets a session send
-				list = append(list, rtmfp.Datagram{To: to.addr, Data: make([]byte, 1188)})
+				d := rtmfp.Datagram{To: to.addr, Data: make([]byte, 1188)}
+				if c.locals != nil {
+					d.Local = c.locals.number(to.addr.Addr())
+				}
+				list = append(list, d)
 			}
 			var counters Counters
 			b.ReportAllocs()
@@ -43,27 +49,38 @@ func BenchmarkConnWrite(b *testing.B) {
 	}
 }
 
+var everywhere = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+
 // BenchmarkConnRead reads what was sent in batches.
 func BenchmarkConnRead(b *testing.B) {
-	c, err := listen(loopback(0), false, 1<<20)
+	for _, addr := range []netip.AddrPort{loopback(0), everywhere} {
+		b.Run("bound to "+addr.Addr().String(), func(b *testing.B) { connRead(b, addr) })
+	}
+}
+
+func connRead(b *testing.B, addr netip.AddrPort) {
+	c, err := listen(addr, false, 1<<20)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer c.close()
 	var list []rtmfp.Datagram
 	for range readBatch {
-		list = append(list, rtmfp.Datagram{To: c.addr, Data: make([]byte, 1188)})
+		list = append(list, rtmfp.Datagram{To: loopback(c.addr.Port()), Data: make([]byte, 1188)})
 	}
 	var counters Counters
 	var spent time.Duration
 	got := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		c.write(list, &counters)
+		for part := range slices.Chunk(list, writeBatch) {
+			c.write(part, &counters)
+		}
 		t := time.Now()
 		c.read(false)
 		for i := range c.received(&counters) {
 			c.datagram(i)
+			c.local(i)
 			got++
 		}
 		spent += time.Since(t)

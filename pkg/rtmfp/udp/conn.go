@@ -18,6 +18,7 @@ type conn struct {
 	v6       bool
 	deadline rtmfp.Time // when a waiting read ends by itself; 0 = never
 	woken    bool       // but it may have been moved into the past
+	locals   *locals    // nil: bound to one address, or the system does not tell
 	batchIO
 }
 

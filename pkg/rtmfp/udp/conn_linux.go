@@ -47,12 +47,6 @@ type message struct {
 	len uint32
 }
 
-// control has room for one control message with a number in it.
-type control struct {
-	hdr  unix.Cmsghdr
-	data [8]byte
-}
-
 // init takes over the socket of u.
 func (c *conn) init(u *net.UDPConn) error {
 	var err error
@@ -78,6 +72,7 @@ func (c *conn) init(u *net.UDPConn) error {
 		c.out[i].hdr.Name = (*byte)(unsafe.Pointer(&c.outAddr[i]))
 	}
 	c.send = c.sendAll
+	c.wantLocals()
 	// Not vital: it counts what the receive buffer had no room for.
 	unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	return nil
@@ -131,10 +126,14 @@ func (c *conn) read(wait bool) bool {
 // recv fills the batch with what has arrived. This call and the others of a shard do not block, and so are
 // made behind the scheduler's back: it would wake its monitor thread, which then looks after us every 20 µs.
 func (c *conn) recv() {
+	room := numberSize
+	if c.locals != nil {
+		room = controlSize
+	}
 	for i := range c.in {
 		h := &c.in[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
-		h.SetControllen(int(unsafe.Sizeof(control{})))
+		h.SetControllen(room)
 	}
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.in[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
@@ -166,11 +165,11 @@ func (c *conn) received(counters *Counters) int {
 // countDrops reads the kernel's count of dropped datagrams that came with the last one; it is there only
 // if some were.
 func (c *conn) countDrops(i int, counters *Counters) {
-	ctl := &c.inCtl[i]
-	if c.in[i].hdr.Controllen < unix.SizeofCmsghdr+4 || ctl.hdr.Level != unix.SOL_SOCKET || ctl.hdr.Type != unix.SO_RXQ_OVFL {
+	b := c.inCtl[i].find(int(c.in[i].hdr.Controllen), unix.SOL_SOCKET, unix.SO_RXQ_OVFL)
+	if len(b) < 4 {
 		return
 	}
-	drops := binary.NativeEndian.Uint32(ctl.data[:])
+	drops := binary.NativeEndian.Uint32(b)
 	counters.KernelDrops.Add(uint64(drops - c.drops))
 	c.drops = drops
 }
@@ -241,7 +240,7 @@ func (c *conn) prepare(list []rtmfp.Datagram, counters *Counters) int {
 		h := &c.out[n].hdr
 		h.Iov = &c.outVec[vec]
 		h.SetIovlen(k)
-		c.setSegment(n, k, len(list[i].Data))
+		c.setControl(n, k, len(list[i].Data), list[i].Local)
 		c.first[n] = i
 		for _, d := range list[i : i+k] {
 			c.outVec[vec].Base = &d.Data[0]
@@ -255,22 +254,6 @@ func (c *conn) prepare(list []rtmfp.Datagram, counters *Counters) int {
 		i += k
 	}
 	return n
-}
-
-// setSegment tells the kernel to cut message i, of k datagrams, into pieces of size bytes.
-func (c *conn) setSegment(i, k, size int) {
-	h := &c.out[i].hdr
-	if k == 1 {
-		h.Control = nil
-		h.SetControllen(0)
-		return
-	}
-	ctl := &c.outCtl[i]
-	ctl.hdr.Level, ctl.hdr.Type = unix.SOL_UDP, unix.UDP_SEGMENT
-	ctl.hdr.SetLen(unix.CmsgLen(2))
-	binary.NativeEndian.PutUint16(ctl.data[:], uint16(size))
-	h.Control = (*byte)(unsafe.Pointer(ctl))
-	h.SetControllen(unix.CmsgSpace(2))
 }
 
 // enableGSO turns on UDP_SEGMENT if the kernel knows it.

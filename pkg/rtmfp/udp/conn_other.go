@@ -52,6 +52,8 @@ func (c *conn) received(*Counters) int { return c.n }
 
 func (c *conn) datagram(int) ([]byte, netip.AddrPort) { return c.buf[:c.len], c.from }
 
+func (c *conn) local(int) rtmfp.Local { return 0 }
+
 func (c *conn) write(list []rtmfp.Datagram, counters *Counters) {
 	for _, d := range list {
 		if _, err := c.udp.WriteToUDPAddrPort(d.Data, d.To); err != nil {

@@ -16,7 +16,7 @@ func segments(list []rtmfp.Datagram) int {
 	for n < len(list) && n < maxSegments {
 		d := &list[n]
 		total += len(d.Data)
-		if d.To != list[0].To || len(d.Data) > size || total > maxSegmentBytes {
+		if d.To != list[0].To || d.Local != list[0].Local || len(d.Data) > size || total > maxSegmentBytes {
 			break
 		}
 		n++

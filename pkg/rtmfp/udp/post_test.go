@@ -195,19 +195,19 @@ func TestForwardLimit(t *testing.T) {
 	const n = maxForwards + 500
 	b := make([]byte, 100)
 	for range n {
-		p.forward(1, b, loopback(9))
+		p.forward(1, b, loopback(9), 0)
 	}
 	if d := s.counters.ForwardsDropped.Load(); d != 500 {
 		t.Errorf("%d dropped", d)
 	}
-	p.forward(7, b, loopback(9))                        // no such shard
-	p.forward(1, make([]byte, readSize+1), loopback(9)) // longer than what is read
+	p.forward(7, b, loopback(9), 0)                        // no such shard
+	p.forward(1, make([]byte, readSize+1), loopback(9), 0) // longer than what is read
 	close(free)
 	p.do(1, func(rtmfp.Time) {})
 	if got := s.ep.Counters().DatagramsReceived.Load(); got != maxForwards || s.forwards.Load() != 0 {
 		t.Errorf("%d handled, %d still count", got, s.forwards.Load())
 	}
-	p.forward(1, b, loopback(9))
+	p.forward(1, b, loopback(9), 0)
 	p.do(1, func(rtmfp.Time) {})
 	if got := s.ep.Counters().DatagramsReceived.Load(); got != maxForwards+1 {
 		t.Errorf("%d handled", got)

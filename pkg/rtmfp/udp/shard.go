@@ -55,9 +55,10 @@ type Counters struct {
 
 // forwarded is a datagram that arrived at another shard's socket.
 type forwarded struct {
-	buf  [readSize]byte
-	n    int
-	from netip.AddrPort
+	buf   [readSize]byte
+	n     int
+	from  netip.AddrPort
+	local rtmfp.Local
 }
 
 var forwardPool = sync.Pool{New: func() any { return new(forwarded) }}
@@ -71,7 +72,7 @@ func newShard(t *Transport, index int, c *conn, cfg rtmfp.Config) *Shard {
 }
 
 // forward passes a datagram on to its shard. It drops when that shard is far behind.
-func (t *Transport) forward(shard int, b []byte, from netip.AddrPort) {
+func (t *Transport) forward(shard int, b []byte, from netip.AddrPort, local rtmfp.Local) {
 	if shard >= len(t.shards) || len(b) > readSize {
 		return
 	}
@@ -82,7 +83,7 @@ func (t *Transport) forward(shard int, b []byte, from netip.AddrPort) {
 		return
 	}
 	f := forwardPool.Get().(*forwarded)
-	f.n, f.from = copy(f.buf[:], b), from
+	f.n, f.from, f.local = copy(f.buf[:], b), from, local
 	s.Post(f)
 }
 
@@ -147,7 +148,7 @@ func (s *Shard) receive(now rtmfp.Time) {
 		n := s.conn.received(&s.counters)
 		for i := range n {
 			b, from := s.conn.datagram(i)
-			s.ep.HandleDatagram(now, b, from)
+			s.ep.HandleDatagramTo(now, b, from, s.conn.local(i))
 		}
 		s.trickle.datagrams(now, n)
 		if n < readBatch || !s.conn.read(false) {
@@ -215,7 +216,7 @@ func (s *Shard) drain(now rtmfp.Time) (stopped bool) {
 		switch m := m.(type) {
 		case *forwarded:
 			s.forwards.Add(-1)
-			s.ep.HandleDatagram(now, m.buf[:m.n], m.from)
+			s.ep.HandleDatagramTo(now, m.buf[:m.n], m.from, m.local)
 			forwardPool.Put(m)
 		case *rtmfp.KeyAgreement:
 			s.ep.HandleKeyAgreement(now, m)

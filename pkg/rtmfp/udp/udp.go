@@ -103,6 +103,9 @@ func bind(cfg Config) ([]*conn, error) {
 		}
 		conns = append(conns, c)
 		addr = c.addr // the port the system chose
+		if c.locals != nil {
+			c.locals = conns[0].locals
+		}
 		if cfg.GSO {
 			c.enableGSO()
 		}
