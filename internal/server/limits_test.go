@@ -89,3 +89,40 @@ func TestWatermark(t *testing.T) {
 		t.Errorf("%d bytes in use", n)
 	}
 }
+
+// When clients left, new ones are let in soon, although hardly anything is allocated where nobody is let in.
+func TestWatermarkFalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known, used, collected := uint64(150), uint64(150), 0
+		w := newWatermark(100)
+		w.read = func() uint64 { return known }
+		w.collect = func() {
+			known = used
+			collected++
+		}
+		if !w.full() {
+			t.Fatal("not full")
+		}
+		used = 50 // but nobody knows
+		began := time.Now()
+		for w.full() {
+			if time.Since(began) > time.Minute {
+				t.Fatal("still full")
+			}
+			<-time.After(watermarkInterval)
+			synctest.Wait()
+		}
+		if d := time.Since(began); d < collectInterval || d > 2*collectInterval || collected != 1 {
+			t.Errorf("%d collections, full for %v", collected, d)
+		}
+		known, used = 150, 150
+		for range 60 {
+			<-time.After(watermarkInterval)
+			w.full()
+			synctest.Wait()
+		}
+		if collected < 5 || collected > 8 {
+			t.Errorf("%d collections in a minute", collected-1)
+		}
+	})
+}

@@ -1,13 +1,18 @@
 package server
 
 import (
+	"runtime"
 	"runtime/metrics"
 	"sync/atomic"
 	"time"
 )
 
-// watermarkInterval is how often the memory is looked at, at most.
-const watermarkInterval = time.Second
+const (
+	watermarkInterval = time.Second // how often the memory is looked at, at most
+	// collectInterval is how often garbage is collected while clients are sent away. Where nobody new is let in little is
+	// allocated, and the next collection, which tells that others left, could be minutes away.
+	collectInterval = 10 * time.Second
+)
 
 // watermark says whether the memory that the process really needs is above a limit: what the last garbage collection
 // found to be in use, and the stacks. What is only not collected yet is no reason to send clients away. A nil watermark
@@ -17,6 +22,10 @@ type watermark struct {
 	read  func() uint64
 	next  atomic.Int64 // when to read again, by time.Now
 	over  atomic.Bool
+
+	collect    func()
+	collectAt  atomic.Int64 // the earliest time, by time.Now
+	collecting atomic.Bool
 }
 
 // newWatermark returns nil for 0 bytes.
@@ -24,7 +33,7 @@ func newWatermark(limit int64) *watermark {
 	if limit <= 0 {
 		return nil
 	}
-	w := &watermark{read: memoryInUse}
+	w := &watermark{read: memoryInUse, collect: runtime.GC}
 	w.limit.Store(uint64(limit))
 	return w
 }
@@ -36,9 +45,29 @@ func (w *watermark) full() bool {
 	}
 	now := time.Now().UnixNano()
 	if next := w.next.Load(); now >= next && w.next.CompareAndSwap(next, now+int64(watermarkInterval)) {
-		w.over.Store(w.read() > w.limit.Load())
+		over := w.read() > w.limit.Load()
+		if over {
+			w.lookAgain(now)
+		}
+		w.over.Store(over)
 	}
 	return w.over.Load()
+}
+
+// lookAgain has garbage collected, which takes its time, when the last collection may be long ago.
+func (w *watermark) lookAgain(now int64) {
+	if !w.over.Load() { // only just
+		w.collectAt.Store(now + int64(collectInterval))
+		return
+	}
+	if now < w.collectAt.Load() || w.collecting.Swap(true) {
+		return
+	}
+	go func() {
+		w.collect()
+		w.collectAt.Store(time.Now().UnixNano() + int64(collectInterval))
+		w.collecting.Store(false)
+	}()
 }
 
 func memoryInUse() uint64 {
