@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -47,46 +49,43 @@ func TestMeshLab(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "../../cmd/monaserver").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	plain, modules := map[string]string{"main.lua": meshScript}, clusterScripts(t)
 	for _, c := range []struct {
-		name   string
-		victim int
-		tls    bool
-		run    func(l *load)
+		name    string
+		scripts map[string]string
+		victim  int
+		tls     bool
+		run     func(l *load)
 	}{
-		{"kill", 0, false, func(l *load) {
+		{"kill", plain, 0, false, func(l *load) {
 			for range 3 {
-				l.victim.signal(syscall.SIGKILL)
-				<-l.victim.ended
-				l.apart(wholeWithin)
-				l.victim.start()
+				l.kill()
 				l.join(l.victim)
 				l.whole()
 			}
 		}},
-		{"stop", 1, true, func(l *load) {
-			l.victim.signal(syscall.SIGSTOP)
-			l.apart(noticed)
-			l.pass(pause - noticed)
-			l.victim.signal(syscall.SIGCONT)
-			l.whole()
-		}},
-		{"cut", 2, false, func(l *load) {
-			l.victim.ip("link", "set", "lan", "down")
-			l.apart(noticed)
-			l.pass(pause - noticed)
-			l.victim.ip("link", "set", "lan", "up")
-			l.whole()
-		}},
-		{"loss", 1, true, func(l *load) {
-			l.run("table inet lab {\n"+
-				"chain in { type filter hook input priority 0; iifname lan numgen random mod 100 < 5 drop; }\n"+
-				"chain out { type filter hook output priority 0; oifname lan numgen random mod 100 < 5 drop; }\n}\n",
-				"ip", "netns", "exec", l.lab.ns(l.victim.name), "nft", "-f", "-")
+		{"stop", plain, 1, true, func(l *load) { l.stop(pause) }},
+		{"cut", plain, 2, false, func(l *load) { l.cut(pause) }},
+		{"loss", plain, 1, true, func(l *load) {
+			l.drop(l.victim, "iifname lan numgen random mod 100 < 5", "oifname lan numgen random mod 100 < 5")
 			l.pass(pause)
-			l.run("", "ip", "netns", "exec", l.lab.ns(l.victim.name), "nft", "delete", "table", "inet", "lab")
+			l.dropNothing(l.victim)
 			l.whole()
 			l.intact(l.nodes[:]...)
 		}},
+		{"modules kill", modules, 1, true, func(l *load) {
+			l.kill()
+			l.balances()
+			l.join(l.victim)
+			l.whole()
+			l.introduces()
+		}},
+		{"modules stop", modules, 2, false, func(l *load) { l.stop(pause) }},
+		{"modules cut", modules, 0, false, func(l *load) {
+			l.cut(pause)
+			l.introduces()
+		}},
+		{"modules reroute", modules, 2, true, func(l *load) { l.reroute() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +93,10 @@ func TestMeshLab(t *testing.T) {
 			if c.tls {
 				settings += certificates(t)
 			}
-			l := &load{meshLab: newMeshLab(t, bin, settings)}
+			l := &load{meshLab: newMeshLab(t, bin, c.scripts, settings), members: 2}
+			if l.modules = c.scripts["main.lua"] != meshScript; l.modules {
+				l.members = 3 // those that are connected, too
+			}
 			l.victim = l.nodes[c.victim]
 			l.survivors = l.others(l.victim)
 			for _, n := range l.nodes {
@@ -108,8 +110,53 @@ func TestMeshLab(t *testing.T) {
 			c.run(l)
 			l.intact(l.survivors...)
 			l.leakless(before)
+			l.empty()
 		})
 	}
+}
+
+// kill ends the victim without a word, and starts it again.
+func (l *load) kill() {
+	l.t.Helper()
+	l.victim.signal(syscall.SIGKILL)
+	<-l.victim.ended
+	l.apart(wholeWithin)
+	l.victim.start()
+}
+
+// stop lets the victim do nothing for a while.
+func (l *load) stop(pause time.Duration) {
+	l.t.Helper()
+	l.victim.signal(syscall.SIGSTOP)
+	l.apart(noticed)
+	l.pass(pause - noticed)
+	l.victim.signal(syscall.SIGCONT)
+	l.whole()
+}
+
+// cut pulls the cable of the victim for a while.
+func (l *load) cut(pause time.Duration) {
+	l.t.Helper()
+	l.victim.ip("link", "set", "lan", "down")
+	l.apart(noticed)
+	l.alone(l.victim)
+	l.pass(pause - noticed)
+	l.victim.ip("link", "set", "lan", "up")
+	l.whole()
+}
+
+// drop loses packets that come to or leave a node.
+func (l *load) drop(n *meshNode, in, out string) {
+	l.t.Helper()
+	l.run("table inet lab {\n"+
+		"chain in { type filter hook input priority 0; "+in+" drop; }\n"+
+		"chain out { type filter hook output priority 0; "+out+" drop; }\n}\n",
+		"ip", "netns", "exec", l.lab.ns(n.name), "nft", "-f", "-")
+}
+
+func (l *load) dropNothing(n *meshNode) {
+	l.t.Helper()
+	l.run("", "ip", "netns", "exec", l.lab.ns(n.name), "nft", "delete", "table", "inet", "lab")
 }
 
 // load is the clients of a lab: on each node one publishes a stream and calls, and one plays each stream of
@@ -119,22 +166,29 @@ type load struct {
 	victim    *meshNode
 	survivors []*meshNode
 	clients   [3]*nodeLoad
+	modules   bool // the servers share with the modules of www/cluster
+	members   int  // of the group on each node when all are one
+	all       []*peer
 }
 
 type nodeLoad struct {
 	node    *meshNode
 	peer    *peer
 	told    atomic.Int64 // the last call
+	sent    uint64       // frames of the stream
 	end     chan struct{}
 	stopped chan struct{}
 	viewers map[string]*viewer // by name of the node that has the stream
 }
 
-// viewer watches a stream: how long was its longest pause?
+// viewer watches a stream: how long was its longest pause, and is it complete?
 type viewer struct {
 	peer    *peer
 	got     atomic.Int64
 	longest atomic.Int64 // ns
+	missed  atomic.Int64 // frames
+	again   atomic.Int64 // frames that are not newer than the one before
+	last    uint64       // frame; on the thread of the peer
 }
 
 func (l *load) index(n *meshNode) int { return slices.Index(l.nodes[:], n) }
@@ -150,8 +204,13 @@ func (l *load) join(n *meshNode) {
 		close(old.end)
 		<-old.stopped
 		c.told.Store(old.told.Load())
+		c.sent = old.sent
 	}
-	c.peer = n.dial()
+	if l.modules {
+		c.peer = l.dialMember(n)
+	} else {
+		c.peer = l.dial(n, nil, loopback)
+	}
 	c.peer.publish(stream(n))
 	l.clients[l.index(n)] = c
 	go c.run()
@@ -165,18 +224,24 @@ func (l *load) join(n *meshNode) {
 	})
 }
 
-// dial connects a client in the node's own network, so that nothing that happens to the node's cable happens
-// to it.
-func (n *meshNode) dial() *peer {
-	n.l.t.Helper()
+// dial connects a client in the node's own network; from the address loopback, so that nothing that happens to the node's
+// cable happens to it. handler nil: the usual one.
+func (l *load) dial(n *meshNode, handler udp.Handler, from netip.Addr) *peer {
+	l.t.Helper()
 	listen := func(c udp.Config) (t *udp.Transport, err error) {
+		c.Addr = netip.AddrPortFrom(from, 0)
+		if handler != nil {
+			c.Handler = func(*udp.Shard) udp.Handler { return handler }
+		}
 		err = n.inside(func() error {
 			t, err = udp.Listen(c)
 			return err
 		})
 		return t, err
 	}
-	return dialPeerFrom(n.l.t, listen, netip.AddrPortFrom(loopback, 1935), "")
+	p := dialPeerFrom(l.t, listen, netip.AddrPortFrom(from, 1935), "")
+	l.all = append(l.all, p)
+	return p
 }
 
 // run publishes and calls until end.
@@ -199,6 +264,8 @@ func (c *nodeLoad) run() {
 				if body[0] = 0x22; i%50 == 0 {
 					body[0] = 0x12
 				}
+				c.sent++
+				binary.BigEndian.PutUint64(body[1:], c.sent)
 				// An error means that the connection is over.
 				_ = c.peer.stream.WriteFrame(now, media.Video, uint32(time.Since(start).Milliseconds()), rtmfp.CopyBuffer(body), media.WriteOptions{})
 			}
@@ -212,12 +279,25 @@ func (l *load) play(n, of *meshNode) *viewer {
 	l.t.Helper()
 	c := l.clients[l.index(n)]
 	if c.viewers[of.name] == nil {
-		p := &viewer{peer: n.dial()}
+		p := &viewer{peer: l.dial(n, nil, loopback)}
+		p.peer.arrived = p.frame
 		p.peer.play(stream(of))
 		c.viewers[of.name] = p
 		go p.watch(c.end)
 	}
 	return c.viewers[of.name]
+}
+
+func (p *viewer) frame(body string) {
+	number := binary.BigEndian.Uint64([]byte(body[1:]))
+	switch {
+	case p.last == 0:
+	case number <= p.last:
+		p.again.Add(1)
+	default:
+		p.missed.Add(int64(number - p.last - 1))
+	}
+	p.last = number
 }
 
 func (p *viewer) watch(end chan struct{}) {
@@ -243,24 +323,44 @@ func (p *viewer) watch(end chan struct{}) {
 
 // nodeState is what the application of a node says.
 type nodeState struct {
+	name                           string
 	servers, publications, members int
 	heard                          map[string]heard
+}
+
+// not says what a node has if it is not that.
+func (s nodeState) not(servers, publications, members int) string {
+	if s.servers == servers && s.publications == publications && s.members == members {
+		return ""
+	}
+	return fmt.Sprintf("%s has %d servers, %d publications, %d members", s.name, s.servers, s.publications, s.members)
 }
 
 type heard struct{ count, lost int }
 
 func (l *load) state(n *meshNode) nodeState {
 	l.t.Helper()
-	r, _ := l.clients[l.index(n)].peer.call("state")
+	s := l.stateOf(l.clients[l.index(n)].peer)
+	if s.name != n.name {
+		l.t.Fatalf("a client of %s is on %s", n.name, s.name)
+	}
+	return s
+}
+
+// stateOf is the state of the node that a client is connected to.
+func (l *load) stateOf(p *peer) nodeState {
+	l.t.Helper()
+	r, _ := p.call("state")
 	o, ok := r.Value().(*amf.Object)
 	if !ok {
-		l.t.Fatalf("state of %s: %v, %v", n.name, r.Value(), r.Err)
+		l.t.Fatalf("state: %v, %v", r.Value(), r.Err)
 	}
 	number := func(o *amf.Object, name string) int {
 		f, _ := o.Number(name)
 		return int(f)
 	}
-	s := nodeState{number(o, "servers"), number(o, "publications"), number(o, "members"), map[string]heard{}}
+	s := nodeState{servers: number(o, "servers"), publications: number(o, "publications"), members: number(o, "members"), heard: map[string]heard{}}
+	s.name, _ = o.String("name")
 	if v, _ := o.Get("heard"); v != nil {
 		if list, ok := v.(*amf.Object); ok {
 			for _, m := range list.Members {
@@ -296,8 +396,8 @@ func (l *load) whole() {
 		}
 		for _, n := range l.nodes {
 			s := l.state(n)
-			if s.servers != 2 || s.publications != 3 || s.members != 2 {
-				return fmt.Sprintf("%s has %d servers, %d publications, %d members", n.name, s.servers, s.publications, s.members)
+			if bad := s.not(2, 3, l.members); bad != "" {
+				return bad
 			}
 		}
 		return ""
@@ -331,8 +431,8 @@ func (l *load) apart(within time.Duration) {
 	start := time.Now()
 	l.wait(within, "the end of a server is not noticed", func() string {
 		for _, n := range l.survivors {
-			if s := l.state(n); s.servers != 1 || s.publications != 2 || s.members != 1 {
-				return fmt.Sprintf("%s has %d servers, %d publications, %d members", n.name, s.servers, s.publications, s.members)
+			if bad := l.state(n).not(1, 2, l.members-1); bad != "" {
+				return bad
 			}
 		}
 		return ""
@@ -380,13 +480,17 @@ func (l *load) intact(nodes ...*meshNode) {
 				continue
 			}
 			h := s.heard[o.name]
-			longest := time.Duration(l.play(n, o).longest.Load())
+			v := l.play(n, o)
+			longest := time.Duration(v.longest.Load())
 			l.t.Logf("%s to %s: %d calls, longest pause of the stream %v", o.name, n.name, h.count, longest.Truncate(time.Millisecond))
 			if h.lost != 0 || h.count == 0 {
 				l.t.Errorf("%d of %d calls from %s to %s got lost", h.lost, h.count+h.lost, o.name, n.name)
 			}
 			if longest > stallLimit {
 				l.t.Errorf("the stream of %s paused for %v on %s", o.name, longest, n.name)
+			}
+			if missed, again := v.missed.Load(), v.again.Load(); missed != 0 || again != 0 {
+				l.t.Errorf("of the stream of %s, %d frames of %d were missed on %s and %d came twice", o.name, missed, v.got.Load(), n.name, again)
 			}
 		}
 	}
@@ -414,6 +518,7 @@ func (l *load) leakless(before [3]map[string]float64) {
 		"process_resident_memory_bytes": 32 << 20,
 		"monaserver_media_publications": 0,
 		"monaserver_media_listeners":    0,
+		"monaserver_group_members":      0,
 		"monaserver_mesh_links":         0,
 		"monaserver_mesh_waiting":       0,
 	}
@@ -425,6 +530,30 @@ func (l *load) leakless(before [3]map[string]float64) {
 				}
 				if now[name] > before[i][name]+more {
 					return fmt.Sprintf("%s of %s was %v, is %v", name, l.nodes[i].name, before[i][name], now[name])
+				}
+			}
+		}
+		return ""
+	})
+}
+
+// empty ends all clients: nothing of them stays anywhere.
+func (l *load) empty() {
+	l.t.Helper()
+	for _, c := range l.clients {
+		close(c.end)
+		<-c.stopped
+	}
+	var work sync.WaitGroup
+	for _, p := range l.all {
+		work.Go(p.leave)
+	}
+	work.Wait()
+	l.wait(wholeWithin, "something of the clients stays", func() string {
+		for i, now := range l.usage() {
+			for _, name := range []string{"monaserver_media_publications", "monaserver_media_listeners", "monaserver_group_members", "monaserver_group_groups"} {
+				if n, ok := now[name]; n != 0 || !ok {
+					return fmt.Sprintf("%s of %s is %v (%v)", name, l.nodes[i].name, n, ok)
 				}
 			}
 		}

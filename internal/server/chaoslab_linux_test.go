@@ -50,8 +50,8 @@ type meshNode struct {
 // meshTargets makes one pair dial each other, one only one way each.
 var meshTargets = [3]string{"10.9.0.2:1936; 10.9.0.3:1936", "10.9.0.1:1936; 10.9.0.3:1936", "10.9.0.2:1936"}
 
-func newMeshLab(t *testing.T, bin, settings string) *meshLab {
-	l := &meshLab{lab: &lab{t: t, prefix: "mesh" + strings.NewReplacer("TestMeshLab/", "").Replace(t.Name()) + strconv.Itoa(os.Getpid())}, bin: bin}
+func newMeshLab(t *testing.T, bin string, scripts map[string]string, settings string) *meshLab {
+	l := &meshLab{lab: &lab{t: t, prefix: "mesh" + strings.NewReplacer("TestMeshLab/", "", "modules_", "m").Replace(t.Name()) + strconv.Itoa(os.Getpid())}, bin: bin}
 	t.Cleanup(func() {
 		for _, name := range []string{"a", "b", "c", "sw"} {
 			_ = exec.Command("ip", "netns", "del", l.lab.ns(name)).Run() // it may not have been made
@@ -86,8 +86,12 @@ func newMeshLab(t *testing.T, bin, settings string) *meshLab {
 		n.http.Timeout = 5 * time.Second
 		ini := fmt.Sprintf("host = 10.9.0.%d\nthreads = 1\n[application]\nshutdownTimeout = 1\n[servers]\nport = 1936\ntargets = %s\n%s\n[metrics]\nport = 9100\n[lab]\nname = %s\n",
 			i+1, meshTargets[i], settings, name)
-		for file, text := range map[string]string{"MonaServer.ini": ini, "www/main.lua": meshScript} {
-			file = filepath.Join(n.dir, file)
+		files := map[string]string{"MonaServer.ini": ini}
+		for file, text := range scripts {
+			files["www/"+file] = text
+		}
+		for file, text := range files {
+			file = filepath.Join(n.dir, filepath.FromSlash(file))
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -217,22 +221,39 @@ func (n *meshNode) metrics() (map[string]float64, error) {
 	return m, in.Err()
 }
 
-// meshScript is the root application of the three: it passes streams of its clients on to the other servers,
-// tells them of a member of a group, and counts the calls that come.
-const meshScript = `
+// countScript counts the calls that come, by name of the server that calls, and tells clients of it.
+const countScript = `
 local me = mona.configs["lab.name"]
+local heard = {}
+
+local function state()
+  local members = 0
+  for id, g in pairs(mona.groups) do members = members + g.count end
+  return { name = me, servers = mona.servers.count, publications = mona.publications.count, members = members, heard = heard }
+end
+
+local function tell(_, n) mona.servers:broadcast("told", me, n) end
+
+local function told(_, from, n)
+  local h = heard[from]
+  if not h then
+    h = { last = n - 1, count = 0, lost = 0 }
+    heard[from] = h
+  end
+  h.lost = h.lost + n - h.last - 1
+  h.last = n
+  h.count = h.count + 1
+end
+`
+
+// meshScript is a root application for the three: it passes streams of its clients on to the other servers, and tells
+// them of a member of a group.
+const meshScript = countScript + `
 local group = string.rep("g", 32)
-local heard = {} -- by name of the server that calls
-local mine = {}  -- publications of clients here, by name
+local mine = {} -- publications of clients here, by name
 
 function onConnection(client)
-  function client:tell(n) mona.servers:broadcast("told", me, n) end
-
-  function client:state()
-    local members = 0
-    for id, g in pairs(mona.groups) do members = members + g.count end
-    return { servers = mona.servers.count, publications = mona.publications.count, members = members, heard = heard }
-  end
+  client.tell, client.state = tell, state
 
   function client:onPublish(publication)
     local name = publication.name
@@ -249,16 +270,7 @@ end
 
 function onServerConnection(server)
   server.copies = {}
-  function server:told(from, n)
-    local h = heard[from]
-    if not h then
-      h = { last = n - 1, count = 0, lost = 0 }
-      heard[from] = h
-    end
-    h.lost = h.lost + n - h.last - 1
-    h.last = n
-    h.count = h.count + 1
-  end
+  server.told = told
   function server:publish(name) self.copies[name] = mona:publish(name) or false end
   function server:video(name, time, packet)
     local copy = self.copies[name]
