@@ -74,10 +74,12 @@ func TestMeshLab(t *testing.T) {
 			l.intact(l.nodes[:]...)
 		}},
 		{"modules kill", modules, 1, true, func(l *load) {
-			l.kill()
-			l.balances()
-			l.join(l.victim)
-			l.whole()
+			for range 2 {
+				l.kill()
+				l.balances()
+				l.join(l.victim)
+				l.whole()
+			}
 			l.introduces()
 		}},
 		{"modules stop", modules, 2, false, func(l *load) { l.stop(pause) }},

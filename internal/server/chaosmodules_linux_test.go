@@ -100,8 +100,6 @@ func (l *load) introduces() {
 	ours := l.dial(l.victim, nil, l.lan(l.victim))
 	theirs := l.dial(l.survivors[1], nil, l.lan(l.survivors[1]))
 	ours.meets(theirs, netip.AddrPortFrom(l.lan(l.victim), 1935))
-	ours.leave()
-	theirs.leave()
 }
 
 // reroute cuts one link of three: the streams of its ends get to each other through the third server, players see no
@@ -133,6 +131,14 @@ func (l *load) reroute() {
 	l.t.Logf("rerouted after %v", time.Since(start).Truncate(10*time.Millisecond))
 	l.intact(a, b)
 	l.intact(b, c)
+	for i, v := range ends {
+		if pause := time.Duration(v.longest.Load()); pause < stallLimit {
+			l.t.Errorf("player %d had no pause of more than %v: the link was not cut", i, pause)
+		}
+	}
+	if bad := l.state(a).not(1, 3, 2); bad != "" {
+		l.t.Error(bad)
+	}
 	l.dropNothing(c)
 	l.whole()
 	l.intact(b, c)
