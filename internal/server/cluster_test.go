@@ -153,6 +153,11 @@ func startMemberAt(t testing.TB, ip netip.Addr, scripts map[string]string, targe
 			}
 		})
 		t.Cleanup(m.stop)
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("server %s:\n%s", m.addr, last(m.logs.String(), 8<<10))
+			}
+		})
 		for _, p := range s.parts {
 			if r, ok := p.(*rtmfpPart); ok {
 				m.rtmfp = r
@@ -254,3 +259,6 @@ func (p *peer) answer(codes ...string) netconn.Info {
 		}
 	}
 }
+
+// last is the end of a text.
+func last(text string, n int) string { return text[max(0, len(text)-n):] }

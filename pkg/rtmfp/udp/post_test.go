@@ -160,7 +160,7 @@ func TestDatagramsDoNotStarve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
+	begun, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		b := make([]byte, 500)
@@ -169,8 +169,12 @@ func TestDatagramsDoNotStarve(t *testing.T) {
 			if _, err := c.Write(b); err != nil {
 				return
 			}
+			if i == 100 {
+				close(begun)
+			}
 		}
 	}()
+	wait(t, "a stream of datagrams", begun)
 	for range 200 {
 		server.do(0, func(rtmfp.Time) {})
 	}
