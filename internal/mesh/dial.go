@@ -190,6 +190,7 @@ func (d *dialer) attempt(ctx context.Context) (welcome bool, err error) {
 		n.missed(d)
 		return false, err
 	}
+	conn = direct(conn)
 	pipe := conn
 	if n.tls != nil {
 		pipe = tls.Client(conn, n.tls.dialling(d.target.Host))

@@ -11,7 +11,7 @@ import (
 // waits to be sent.
 func watch(c net.Conn) {
 	const tcpUserTimeout = 18 // TCP_USER_TIMEOUT of tcp(7)
-	t, ok := c.(*net.TCPConn)
+	t, ok := c.(syscall.Conn)
 	if !ok {
 		return
 	}

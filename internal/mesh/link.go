@@ -365,6 +365,12 @@ func (o *outgoing) writeTo(c net.Conn, before func()) (written int64, err error)
 		o.bufs = rest[:end]
 		rest = rest[end:]
 		before()
+		if len(o.bufs) == 1 { // most often, and a directConn is faster
+			var n int
+			n, err = c.Write(o.bufs[0])
+			written += int64(n)
+			continue
+		}
 		var n int64
 		n, err = o.bufs.WriteTo(c)
 		written += n

@@ -45,6 +45,7 @@ var (
 // welcome begins a link that another server dialled.
 func (n *Node) welcome(ctx context.Context, conn net.Conn) {
 	n.counters.Incoming.Add(1)
+	conn = direct(conn)
 	pipe := conn
 	if n.tls != nil {
 		pipe = tls.Server(conn, n.tls.accepting())
