@@ -102,7 +102,7 @@ func (l *Link) Addr() netip.AddrPort { return l.addr }
 func (l *Link) Params() map[string]string { return *l.params.Load() }
 
 // Send calls a function of the other server, one way; payload are its arguments in AMF, which must
-// not be changed any more. Media may be dropped, which is no error. Errors: net.ErrClosed, or why the link does not
+// not be changed any more. Media may be dropped, which is no error, and waits for Flush. Errors: net.ErrClosed, or why the link does not
 // take the message.
 func (l *Link) Send(handler string, payload []byte, m Media) error {
 	if l.closed.Load() {
@@ -116,6 +116,9 @@ func (l *Link) Send(handler string, payload []byte, m Media) error {
 		media: m.Kind != NoMedia, stream: m.Stream, kind: uint8(m.Kind), key: m.Key,
 	})
 }
+
+// Flush sends the media that Send was given. One call for some messages costs much less than one for each.
+func (l *Link) Flush() { l.queue.flush() }
 
 var errTooLong = errors.New("the message is longer than servers.maxMessageSize")
 

@@ -77,8 +77,8 @@ func (m *message) size() int {
 	return messageOverhead + len(m.handler) + len(m.stream) + len(m.payload)
 }
 
-// push appends a message. Media without room is dropped and counted, which is no error. Errors:
-// errQueueFull for anything else without room, net.ErrClosed.
+// push appends a message. Media waits for flush, or anything else behind it; without room it is dropped and
+// counted, which is no error. Errors: errQueueFull for anything else without room, net.ErrClosed.
 func (q *queue) push(m message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -97,9 +97,14 @@ func (q *queue) push(m message) error {
 	}
 	q.append(m)
 	q.bytes += size
-	q.filled.Signal()
+	if !m.media {
+		q.filled.Signal()
+	}
 	return nil
 }
+
+// flush wakes the writer for the media that was pushed.
+func (q *queue) flush() { q.filled.Signal() }
 
 // admit decides whether media is sent.
 func (q *queue) admit(m *message, size int) bool {

@@ -251,3 +251,42 @@ func BenchmarkQueue(b *testing.B) {
 		}
 	}
 }
+
+// Media waits for flush, or for something behind it, so that the writer is woken once for some of it.
+func TestQueueFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1 << 20)
+		got := make(chan int, 10)
+		go func() {
+			defer close(got)
+			for batch, more := q.pop(nil); more; batch, more = q.pop(batch) {
+				got <- len(batch)
+			}
+		}()
+		synctest.Wait()
+		mustPush(t, q, packet("a", kindVideo, true, 10), packet("a", kindVideo, false, 10))
+		synctest.Wait()
+		if len(got) > 0 {
+			t.Error("the writer did not wait")
+		}
+		q.flush()
+		if n := <-got; n != 2 {
+			t.Errorf("%d messages with a flush", n)
+		}
+		synctest.Wait()
+		mustPush(t, q, packet("a", kindVideo, false, 10))
+		synctest.Wait()
+		mustPush(t, q, rpc("f", 10))
+		if n := <-got; n != 2 {
+			t.Errorf("%d messages with a call", n)
+		}
+		mustPush(t, q, packet("a", kindVideo, false, 10))
+		q.close()
+		if n := <-got; n != 1 {
+			t.Errorf("%d messages at the end", n)
+		}
+		if _, more := <-got; more {
+			t.Error("more than was pushed")
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,6 +16,7 @@ type outbox struct {
 	tasks  [][]netconn.Task // by shard
 	lanes  []*lane          // by shard
 	dirty  []int            // shards that get something
+	links  []ServerLink     // that got media
 	writes int              // messages that the event wrote to clients, and their bytes
 	bytes  int
 }
@@ -35,6 +37,17 @@ func (e *Engine) tell(t netconn.Task) {
 	}
 }
 
+// flushLink sends the media that a link was given when the running event returns.
+func (e *Engine) flushLink(l ServerLink) {
+	o := &e.turn.outbox
+	if !slices.Contains(o.links, l) {
+		o.links = append(o.links, l)
+	}
+	if e.turn.depth == 0 {
+		e.flushOutbox()
+	}
+}
+
 func (e *Engine) flushOutbox() {
 	o := &e.turn.outbox
 	for _, shard := range o.dirty {
@@ -50,6 +63,11 @@ func (e *Engine) flushOutbox() {
 		l.post(e.cfg.Post, list)
 	}
 	o.dirty = o.dirty[:0]
+	for _, l := range o.links {
+		l.Flush()
+	}
+	clear(o.links)
+	o.links = o.links[:0]
 	o.writes, o.bytes = 0, 0
 }
 

@@ -47,6 +47,8 @@ func (l *sampleLink) Addr() netip.AddrPort      { return l.addr }
 func (l *sampleLink) Params() map[string]string { return l.params }
 func (l *sampleLink) Ready([]string)            {}
 
+func (l *sampleLink) Flush() {}
+
 func (l *sampleLink) Send(handler string, payload []byte, _ mesh.Media) error {
 	if l.over {
 		return net.ErrClosed

@@ -21,9 +21,11 @@ type ServerLink interface {
 	// Params are what the other side told about itself and, above that, the properties of the target.
 	Params() map[string]string
 	// Send calls a function of the other side, one way; payload are its arguments in AMF, which nobody
-	// changes any more. m is not zero if they are a packet of a stream, which may be dropped. The error is
+	// changes any more. m is not zero if they are a packet of a stream, which may be dropped and waits for Flush. The error is
 	// net.ErrClosed, or why the link does not take the message.
 	Send(handler string, payload []byte, m mesh.Media) error
+	// Flush sends the packets that Send was given.
+	Flush()
 	// Reject closes the link and tells the other side why.
 	Reject(reason string)
 	// Ready tells that the applications accepted the server. running are the paths of those that run.

@@ -80,6 +80,9 @@ func (e *Engine) sendTo(s *server, what string, m serverMessage) bool {
 		err = s.link.Send(m.handler, m.payload, m.media)
 	}
 	if err == nil {
+		if m.media.Kind != mesh.NoMedia {
+			e.flushLink(s.link)
+		}
 		return true
 	}
 	text := err.Error()

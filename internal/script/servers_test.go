@@ -28,6 +28,8 @@ func (l *fakeLink) Params() map[string]string { return l.params }
 func (l *fakeLink) Reject(reason string)      { l.log = append(l.log, "reject "+reason) }
 func (l *fakeLink) Ready(running []string)    { l.log = append(l.log, fmt.Sprintf("ready %q", running)) }
 
+func (l *fakeLink) Flush() {}
+
 func (l *fakeLink) Send(handler string, payload []byte, m mesh.Media) error {
 	if l.err != nil {
 		return l.err

@@ -15,6 +15,7 @@ type staticLink struct{ addr netip.AddrPort }
 
 func (l *staticLink) IsTarget() bool                        { return true }
 func (l *staticLink) Addr() netip.AddrPort                  { return l.addr }
+func (l *staticLink) Flush()                                {}
 func (l *staticLink) Reject(string)                         {}
 func (l *staticLink) Ready([]string)                        {}
 func (l *staticLink) Send(string, []byte, mesh.Media) error { return nil }
