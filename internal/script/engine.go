@@ -82,6 +82,7 @@ type Engine struct {
 	restUntil time.Time // until when applications that overran lately rest; zero = they do not
 
 	wake   chan struct{}
+	frames frameClock
 	silent sync.Map // paths of applications without an onHandshake, until any application is loaded or stopped, or gets one
 	quit   chan struct{}
 	done   chan struct{}
@@ -115,6 +116,7 @@ func New(cfg Config) (*Engine, error) {
 		queues: make(map[string]*queue),
 		wake:   make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
+	e.frames.init()
 	var err error
 	if e.data, err = store.Open(cfg.Data, func(err error) { e.log.Error().Err(err).Msg("persistent data") }); err != nil {
 		return nil, err
@@ -164,6 +166,7 @@ func (e *Engine) run() {
 		}
 		select {
 		case <-e.wake:
+		case <-e.frames.timer.C:
 		case <-rested:
 		case <-tick.C:
 			e.manage()

@@ -69,6 +69,23 @@ func (e *Engine) post(path string, size int, must bool, run func()) bool {
 }
 
 func (e *Engine) postTask(path string, must bool, t task) bool {
+	if !e.enqueue(path, must, t) {
+		return false
+	}
+	e.rouse()
+	return true
+}
+
+// rouse makes the script goroutine look at the queues.
+func (e *Engine) rouse() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enqueue queues an event, which is run when the script goroutine looks at the queues next.
+func (e *Engine) enqueue(path string, must bool, t task) bool {
 	e.mu.Lock()
 	q := e.queues[path]
 	if q == nil {
@@ -86,10 +103,6 @@ func (e *Engine) postTask(path string, must bool, t task) bool {
 		e.order = append(e.order, q)
 	}
 	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
 	return true
 }
 

@@ -83,7 +83,7 @@ func (t *tap) put(w tapped) bool {
 	t.posted = true
 	t.mu.Unlock()
 	if first {
-		t.e.post(t.path, 0, true, t.deliver)
+		t.e.postFrames(t.path, t.deliver)
 	}
 	return true
 }
@@ -137,6 +137,7 @@ func (t *tap) deliver() {
 	for n := 0; n < framesPerTurn && !t.e.watch.Exceeded() && time.Since(start) < turnTime && t.showNext(); n++ {
 	}
 	t.countLeft()
+	t.e.frames.shown()
 	t.mu.Lock()
 	again := len(t.waiting) > t.head
 	t.posted = again
