@@ -31,7 +31,7 @@ var layers = []layer{
 		own:   []string{"pkg/rtmfp", "internal/netconn"},
 		other: slices.Concat(logs, []string{"golang.org/x/time/rate"}),
 	},
-	{dir: "internal/mesh", own: []string{"pkg/amf"}, other: slices.Concat(logs, []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time/rate"})},
+	{dir: "internal/mesh", own: []string{"pkg/amf"}, other: slices.Concat(logs, []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time/rate"})},
 	{
 		dir:   "internal/script",
 		own:   []string{"pkg/", "internal/script", "internal/mesh", "internal/netconn", "internal/media", "internal/rendezvous"},
