@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,7 +156,7 @@ func startMemberAt(t testing.TB, ip netip.Addr, scripts map[string]string, targe
 		t.Cleanup(m.stop)
 		t.Cleanup(func() {
 			if t.Failed() {
-				t.Logf("server %s:\n%s", m.addr, last(m.logs.String(), 8<<10))
+				t.Logf("server %s:\n%s", m.addr, notable(m.logs.String()))
 			}
 		})
 		for _, p := range s.parts {
@@ -260,5 +261,12 @@ func (p *peer) answer(codes ...string) netconn.Info {
 	}
 }
 
-// last is the end of a text.
-func last(text string, n int) string { return text[max(0, len(text)-n):] }
+// notable are the lines that tell of something unusual, and the last ones.
+
+func notable(logs string) string {
+	lines := strings.Split(logs, "\n")
+	keep := max(0, len(lines)-20)
+	return strings.Join(slices.DeleteFunc(lines[:keep], func(line string) bool {
+		return strings.Contains(line, `"INFO"`) || strings.Contains(line, "left out")
+	}), "\n") + "\n" + strings.Join(lines[keep:], "\n")
+}
