@@ -83,7 +83,9 @@ func TestOtherImplementation(t *testing.T) {
 // A rejected server gets the reason and the end of what we send; what it still sends is dropped.
 func TestReject(t *testing.T) {
 	s := start(t, nil)
+	s.apps.mu.Lock()
 	s.apps.accept = func(*Link) string { return "not you" }
+	s.apps.mu.Unlock()
 	w := s.connect(t)
 	w.send(helloHex)
 	w.receive()
